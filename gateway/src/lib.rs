@@ -1,0 +1,1 @@
+//! The busbar binary: configuration, sockets, the connection driver, authentication, shutdown.

@@ -1,0 +1,3 @@
+//! The `busbar` binary.
+
+fn main() {}

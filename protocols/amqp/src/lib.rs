@@ -1,0 +1,1 @@
+//! AMQP: bytes in, calls on the core, bytes out.

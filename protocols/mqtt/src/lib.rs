@@ -1,0 +1,1 @@
+//! MQTT: bytes in, calls on the core, bytes out.

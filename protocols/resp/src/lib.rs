@@ -1,0 +1,1 @@
+//! RESP: bytes in, calls on the core, bytes out.

@@ -1,0 +1,1 @@
+//! The core: addresses, exchanges, queues, subscriptions, sessions, retained values.
