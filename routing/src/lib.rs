@@ -1,1 +1,63 @@
-//! The core: addresses, exchanges, queues, subscriptions, sessions, retained values.
+//! The core of Busbar: addresses, exchanges, queues, subscriptions, sessions and retained values.
+//!
+//! It knows no protocol, no socket, no clock and no file format. Protocol state machines call it
+//! directly ([`VHost`], [`Publisher`], [`Queue`], [`Session`]); what it has for a connection waits
+//! in that connection's [`Outbox`]; what must survive goes to a [`Journal`]. Time is an argument.
+//!
+//! Invariant: a publisher takes no lock to find its receivers; see [`table`].
+
+pub mod address;
+pub mod binding;
+pub mod broker;
+pub mod delivery;
+pub mod error;
+pub mod exchange;
+pub mod frontend;
+pub mod ids;
+pub mod journal;
+pub mod message;
+pub mod name;
+pub mod outbox;
+pub mod outbuf;
+pub mod permission;
+pub mod properties;
+pub mod publisher;
+pub mod queue;
+pub mod reply;
+pub mod retained;
+pub mod route;
+pub mod session;
+pub mod shared;
+pub mod subscriber;
+mod sync;
+pub mod table;
+pub mod time;
+pub mod timer;
+pub mod topic;
+pub mod value;
+pub mod vhost;
+
+pub use address::Address;
+pub use binding::{Binding, Destination};
+pub use broker::{Broker, Settings};
+pub use delivery::{Delivery, Matched, Source};
+pub use error::Error;
+pub use exchange::{Exchange, ExchangeKind, ExchangeOptions};
+pub use frontend::{Credentials, Frontend, Peer, Request, Response};
+pub use ids::{ConnectionId, ConsumerId, QueueId, Seq, SessionId, SubscriberId};
+pub use journal::{Journal, Lsn, MemoryJournal, Urgency};
+pub use message::{Message, MessageBuilder, Origin, QoS, WireForm};
+pub use name::Name;
+pub use outbox::{Event, Outbox, OutboxLimits, Overflow, Wakes};
+pub use outbuf::OutBuf;
+pub use permission::{Access, AuthError, Identity, Permissions};
+pub use properties::{Properties, ReplyTo};
+pub use publisher::{KeyForm, Published, Publisher, Resolved};
+pub use queue::{Consumer, Credit, Queue, QueueOptions, QueueStatus};
+pub use retained::RetainedCursor;
+pub use session::{Session, SessionOpened, Will};
+pub use subscriber::{Subscriber, SubscriptionOptions};
+pub use time::Timestamp;
+pub use topic::{Glob, TopicFilter, TopicPattern};
+pub use value::{Table, Value};
+pub use vhost::VHost;

@@ -1,0 +1,216 @@
+//! The broker: all virtual hosts, and what they share.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use crate::ids::IdSource;
+use crate::journal::{CommitWaiters, Entry, Journal, Lsn, MemoryJournal, encode};
+use crate::message::Origin;
+use crate::name::Name;
+use crate::outbox::{Outbox, Wakes};
+use crate::queue::QueueLimits;
+use crate::time::Timestamp;
+use crate::timer::{Due, Timers};
+use crate::vhost::VHost;
+
+/// What the core needs to be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The virtual hosts; at least one.
+    pub vhosts: Vec<Name>,
+    /// Retained values per virtual host.
+    pub retained_max: usize,
+    /// Limits of the queue of a session that is brought back.
+    pub session_queue_limits: QueueLimits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            vhosts: vec!["/".into()],
+            retained_max: 1_000_000,
+            session_queue_limits: QueueLimits::default(),
+        }
+    }
+}
+
+/// What all virtual hosts share.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) timers: Timers,
+    pub(crate) ids: IdSource,
+    /// For queues that do not survive a restart.
+    nowhere: Arc<dyn Journal>,
+    commit_waiters: CommitWaiters,
+    names: IdSource,
+    random: (RandomState, RandomState),
+}
+
+impl Core {
+    /// Everything up to here is safe.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.journal.durable()
+    }
+
+    /// Wakes the outbox's owner once `lsn` is durable. Returns true when it already is.
+    pub fn wait_durable(&self, lsn: Lsn, outbox: &Arc<Outbox>) -> bool {
+        if self.durable() >= lsn {
+            return true;
+        }
+        self.commit_waiters.register(lsn, outbox);
+        // It may have become durable in between, and the waiters have been looked at already.
+        self.durable() >= lsn
+    }
+
+    /// Whether publishers may go on: false while the disk has no room.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.journal.has_room()
+    }
+
+    pub(crate) fn journal_for(&self, survives: bool) -> Arc<dyn Journal> {
+        Arc::clone(if survives {
+            &self.journal
+        } else {
+            &self.nowhere
+        })
+    }
+
+    /// The prefix and 22 characters that nobody can guess.
+    pub(crate) fn unique_name(&self, prefix: &str) -> Name {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let number = self.names.next();
+        let halves = [
+            self.random.0.hash_one(number),
+            self.random.1.hash_one(number),
+        ];
+        let mut bits = halves
+            .iter()
+            .fold(0u128, |bits, half| bits << 64 | u128::from(*half));
+        let mut name = String::from(prefix);
+        for _ in 0..22 {
+            let index = usize::try_from(bits & 63).unwrap_or(0);
+            name.push(ALPHABET.get(index).copied().map_or('A', char::from));
+            bits >>= 6;
+        }
+        name.into()
+    }
+}
+
+/// The broker.
+#[derive(Debug)]
+pub struct Broker {
+    core: Arc<Core>,
+    vhosts: HashMap<Name, Arc<VHost>>,
+    origins: Vec<&'static Origin>,
+}
+
+impl Broker {
+    /// A broker without messages. `origins` are the protocols whose messages the journal may hold;
+    /// `earlier_timer` is called whenever [`Broker::poll_timeout`] moves to an earlier moment.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        journal: Arc<dyn Journal>,
+        origins: Vec<&'static Origin>,
+        earlier_timer: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let names = settings.vhosts.clone();
+        let core = Arc::new(Core {
+            settings,
+            journal,
+            timers: Timers::new(earlier_timer),
+            ids: IdSource::starting_at(1),
+            nowhere: Arc::new(MemoryJournal::default()),
+            commit_waiters: CommitWaiters::default(),
+            names: IdSource::starting_at(0),
+            random: (RandomState::new(), RandomState::new()),
+        });
+        let vhosts = names
+            .into_iter()
+            .map(|name| (name.clone(), VHost::new(name, Arc::clone(&core))))
+            .collect();
+        Self {
+            core,
+            vhosts,
+            origins,
+        }
+    }
+
+    /// A broker that keeps nothing, with one virtual host `/`: for tests.
+    #[must_use]
+    pub fn in_memory(origins: Vec<&'static Origin>) -> Self {
+        let journal = Arc::new(MemoryJournal::default());
+        Self::new(Settings::default(), journal, origins, Box::new(|| {}))
+    }
+
+    /// The virtual host of that name.
+    #[must_use]
+    pub fn vhost(&self, name: &str) -> Option<&Arc<VHost>> {
+        self.vhosts.get(name)
+    }
+
+    /// All virtual hosts, in no order.
+    pub fn vhosts(&self) -> impl Iterator<Item = &Arc<VHost>> {
+        self.vhosts.values()
+    }
+
+    /// What they share.
+    #[must_use]
+    pub const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// The protocols whose messages there may be.
+    #[must_use]
+    pub fn origins(&self) -> &[&'static Origin] {
+        &self.origins
+    }
+
+    /// The journal's durable position moved: wakes those who waited for it.
+    pub fn handle_durable(&self, durable: Lsn) {
+        self.core.commit_waiters.advance(durable);
+    }
+
+    /// When [`Broker::handle_timeout`] wants to be called; none while nothing is due ever.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.core.timers.next_at()
+    }
+
+    /// Does what is due by now.
+    pub fn handle_timeout(&self, now: Timestamp) {
+        let mut wakes = Wakes::default();
+        while let Some(due) = self.core.timers.pop(now) {
+            match due {
+                Due::Session(session) => {
+                    if let Some(session) = session.upgrade()
+                        && let Some(vhost) = session.vhost()
+                    {
+                        vhost.session_due(now, &session, &mut wakes);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything durable as journal records, in the order in which they are to be applied, each
+    /// handed to `record`. Bodies stay where they are, but for those below `copy_below`, which are
+    /// journalled anew.
+    pub fn checkpoint(&self, copy_below: Lsn, record: &mut dyn FnMut(&[u8])) {
+        let mut scratch = Vec::new();
+        let mut put = |entry: &Entry| {
+            scratch.clear();
+            encode(entry, &mut scratch);
+            record(&scratch);
+        };
+        self.vhosts
+            .values()
+            .for_each(|vhost| vhost.checkpoint(copy_below, &mut put));
+    }
+}

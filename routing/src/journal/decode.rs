@@ -1,0 +1,335 @@
+//! Bytes to entries; the layout is in [`super::encode`].
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+
+use super::encode::kind;
+use super::entry::Entry;
+use crate::address::Address;
+use crate::binding::{Binding, Destination};
+use crate::delivery::Matched;
+use crate::exchange::{ExchangeKind, ExchangeOptions};
+use crate::ids::{QueueId, Seq, SessionId};
+use crate::journal::Lsn;
+use crate::message::{Message, MessageBuilder, Origin, QoS};
+use crate::name::Name;
+use crate::queue::QueueOptions;
+use crate::subscriber::SubscriptionOptions;
+use crate::time::Timestamp;
+use crate::topic::Glob;
+use crate::value::{Table, Value};
+
+/// Tables nested deeper than this are no tables of ours.
+const DEPTH_MAX: u32 = 64;
+
+/// A record that this version cannot read: written by a newer one, or damaged in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("journal record of kind {kind} cannot be read")]
+pub struct DecodeError {
+    /// The record's first byte.
+    pub kind: u8,
+}
+
+/// Reads an entry; `origins` are the protocols that may have written messages.
+///
+/// # Errors
+/// When the record is not one of this version's.
+pub fn decode(record: Bytes, origins: &[&'static Origin]) -> Result<Entry, DecodeError> {
+    let kind = record.first().copied().unwrap_or(0);
+    let mut reader = Reader {
+        rest: record,
+        origins,
+    };
+    reader.entry().ok_or(DecodeError { kind })
+}
+
+struct Reader<'a> {
+    rest: Bytes,
+    origins: &'a [&'static Origin],
+}
+
+impl Reader<'_> {
+    fn entry(&mut self) -> Option<Entry> {
+        let kind = self.u8()?;
+        Some(match kind {
+            kind::PUBLISH => Entry::Publish {
+                queue: QueueId(self.u64()?),
+                seq: Seq(self.u64()?),
+                qos: self.qos()?,
+                matched: self.matched()?,
+                message: self.message()?,
+            },
+            kind::ENQUEUE => Entry::Enqueue {
+                queue: QueueId(self.u64()?),
+                seq: Seq(self.u64()?),
+                qos: self.qos()?,
+                matched: self.matched()?,
+                body: Lsn(self.u64()?),
+            },
+            kind::SETTLED => {
+                let queue = QueueId(self.u64()?);
+                let mut seqs = Vec::with_capacity(self.rest.len() / 8);
+                while !self.rest.is_empty() {
+                    seqs.push(Seq(self.u64()?));
+                }
+                Entry::Settled { queue, seqs }
+            }
+            kind::QUEUE_POSITION => Entry::QueuePosition {
+                queue: QueueId(self.u64()?),
+                next: Seq(self.u64()?),
+            },
+            kind::RETAINED => Entry::Retained {
+                vhost: self.name()?,
+                message: self.message()?,
+            },
+            other => self.topology(other)?,
+        })
+    }
+
+    fn topology(&mut self, kind: u8) -> Option<Entry> {
+        let vhost = self.name()?;
+        Some(match kind {
+            kind::EXCHANGE_DECLARED => {
+                let name = self.name()?;
+                let kind = ExchangeKind::parse(&self.name()?)?;
+                let [durable, auto_delete, internal] = self.flags()?;
+                let arguments = self.table(0)?;
+                let options = ExchangeOptions {
+                    durable,
+                    auto_delete,
+                    internal,
+                    arguments,
+                };
+                Entry::ExchangeDeclared {
+                    vhost,
+                    name,
+                    kind,
+                    options,
+                }
+            }
+            kind::EXCHANGE_DELETED => Entry::ExchangeDeleted {
+                vhost,
+                name: self.name()?,
+            },
+            kind::QUEUE_DECLARED => {
+                let (id, name) = (QueueId(self.u64()?), self.name()?);
+                let [durable, auto_delete, _] = self.flags()?;
+                let arguments = self.table(0)?;
+                let options = QueueOptions {
+                    durable,
+                    auto_delete,
+                    exclusive: None,
+                    arguments,
+                };
+                Entry::QueueDeclared {
+                    vhost,
+                    id,
+                    name,
+                    options,
+                }
+            }
+            kind::QUEUE_DELETED => Entry::QueueDeleted {
+                vhost,
+                id: QueueId(self.u64()?),
+            },
+            kind::BOUND => Entry::Bound {
+                vhost,
+                exchange: self.name()?,
+                binding: self.binding()?,
+            },
+            kind::UNBOUND => Entry::Unbound {
+                vhost,
+                exchange: self.name()?,
+                binding: self.binding()?,
+            },
+            other => self.session(other, vhost)?,
+        })
+    }
+
+    fn session(&mut self, kind: u8, vhost: Name) -> Option<Entry> {
+        let session = SessionId(self.u64()?);
+        Some(match kind {
+            kind::SESSION_OPENED => Entry::SessionOpened {
+                vhost,
+                id: session,
+                queue: QueueId(self.u64()?),
+                client_id: self.name()?,
+                expiry_s: self.u32()?,
+            },
+            kind::SESSION_ENDED => Entry::SessionEnded { vhost, id: session },
+            kind::SUBSCRIBED => {
+                let filter = self.name()?;
+                let qos = self.qos()?;
+                let [no_local, retain_as_published, _] = self.flags()?;
+                let subscription_id = Some(self.u32()?).filter(|id| *id > 0);
+                let options = SubscriptionOptions {
+                    qos,
+                    no_local,
+                    retain_as_published,
+                    subscription_id,
+                };
+                Entry::Subscribed {
+                    vhost,
+                    session,
+                    filter,
+                    options,
+                }
+            }
+            kind::UNSUBSCRIBED => Entry::Unsubscribed {
+                vhost,
+                session,
+                filter: self.name()?,
+            },
+            kind::RECEIVED => Entry::Received {
+                vhost,
+                session,
+                packet_id: self.u16()?,
+            },
+            kind::RELEASED => Entry::Released {
+                vhost,
+                session,
+                packet_id: self.u16()?,
+            },
+            _ => return None,
+        })
+    }
+
+    fn message(&mut self) -> Option<Arc<Message>> {
+        let tag = self.u8()?;
+        let origin = self.origins.iter().find(|origin| origin.tag == tag)?;
+        let exchange = self.name()?;
+        let address = Address::new(self.bytes()?);
+        let mut builder = MessageBuilder::new(address, exchange, Bytes::new(), origin);
+        builder.raw_properties = self.bytes()?;
+        let [expires, retain, user_id_checked] = self.flags()?;
+        builder.retain = retain;
+        builder.user_id_checked = user_id_checked;
+        builder.qos = self.qos()?;
+        builder.priority = self.u8()?;
+        builder.expires_at = if expires {
+            Some(Timestamp(self.u64()?))
+        } else {
+            None
+        };
+        builder.payload = self.rest.split_off(0);
+        Some(builder.build())
+    }
+
+    fn matched(&mut self) -> Option<Option<Matched>> {
+        Some(match self.u8()? {
+            0 => None,
+            1 => {
+                let qos = self.qos()?;
+                let [retain_as_published, ..] = self.flags()?;
+                let count = self.u16()?;
+                let subscription_ids = (0..count).map(|_| self.u32()).collect::<Option<_>>()?;
+                Some(Matched::Filters {
+                    qos,
+                    retain_as_published,
+                    subscription_ids,
+                })
+            }
+            2 => Some(Matched::Channel),
+            3 => Some(Matched::Glob(Glob::new(self.bytes()?))),
+            4 => Some(Matched::ShardChannel),
+            _ => return None,
+        })
+    }
+
+    fn binding(&mut self) -> Option<Binding> {
+        let tag = self.u8()?;
+        let name = self.name()?;
+        let destination = match tag {
+            0 => Destination::Queue(name),
+            1 => Destination::Exchange(name),
+            _ => return None,
+        };
+        Some(Binding {
+            destination,
+            key: self.bytes()?,
+            arguments: self.table(0)?,
+        })
+    }
+
+    fn table(&mut self, depth: u32) -> Option<Table> {
+        let count = self.u32()?;
+        let entries = (0..count).map(|_| Some((self.bytes()?, self.value(depth + 1)?)));
+        entries.collect::<Option<_>>().map(Table)
+    }
+
+    fn value(&mut self, depth: u32) -> Option<Value> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        Some(match self.u8()? {
+            b't' => Value::Bool(self.u8()? != 0),
+            b'b' => Value::I8(self.u8()?.cast_signed()),
+            b'B' => Value::U8(self.u8()?),
+            b's' => Value::I16(self.u16()?.cast_signed()),
+            b'u' => Value::U16(self.u16()?),
+            b'I' => Value::I32(self.u32()?.cast_signed()),
+            b'i' => Value::U32(self.u32()?),
+            b'l' => Value::I64(self.u64()?.cast_signed()),
+            b'f' => Value::F32(f32::from_bits(self.u32()?)),
+            b'd' => Value::F64(f64::from_bits(self.u64()?)),
+            b'T' => Value::Timestamp(self.u64()?),
+            b'D' => Value::Decimal {
+                scale: self.u8()?,
+                value: self.u32()?,
+            },
+            b'S' => Value::Text(self.bytes()?),
+            b'x' => Value::Binary(self.bytes()?),
+            b'A' => {
+                let count = self.u32()?;
+                Value::Array(
+                    (0..count)
+                        .map(|_| self.value(depth + 1))
+                        .collect::<Option<_>>()?,
+                )
+            }
+            b'F' => Value::Table(self.table(depth + 1)?),
+            b'V' => Value::Void,
+            _ => return None,
+        })
+    }
+
+    fn qos(&mut self) -> Option<QoS> {
+        Some(match self.u8()? {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            2 => QoS::ExactlyOnce,
+            _ => return None,
+        })
+    }
+
+    fn flags(&mut self) -> Option<[bool; 3]> {
+        self.u8()
+            .map(|flags| [flags & 1 != 0, flags & 2 != 0, flags & 4 != 0])
+    }
+
+    fn name(&mut self) -> Option<Name> {
+        std::str::from_utf8(&self.bytes()?).ok().map(Name::from)
+    }
+
+    fn bytes(&mut self) -> Option<Bytes> {
+        let len = usize::try_from(self.u32()?).ok()?;
+        (self.rest.len() >= len).then(|| self.rest.split_to(len))
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.rest.try_get_u8().ok()
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.rest.try_get_u16_le().ok()
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.rest.try_get_u32_le().ok()
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.rest.try_get_u64_le().ok()
+    }
+}

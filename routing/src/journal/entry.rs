@@ -1,0 +1,107 @@
+//! What is durable: each entry is one record of the journal, and a checkpoint is a list of them.
+
+use std::sync::Arc;
+
+use crate::binding::Binding;
+use crate::delivery::Matched;
+use crate::exchange::{ExchangeKind, ExchangeOptions};
+use crate::ids::{QueueId, Seq, SessionId};
+use crate::journal::Lsn;
+use crate::message::{Message, QoS};
+use crate::name::Name;
+use crate::queue::QueueOptions;
+use crate::subscriber::SubscriptionOptions;
+
+/// One durable change. Applying an entry twice is the same as once, and entries older than a
+/// checkpoint may be applied on top of it.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are those of the things named")]
+pub enum Entry {
+    /// A message entered its first durable queue.
+    Publish {
+        queue: QueueId,
+        seq: Seq,
+        qos: QoS,
+        matched: Option<Matched>,
+        message: Arc<Message>,
+    },
+    /// A message whose body is in the `Publish` record at `body` entered another queue.
+    Enqueue {
+        queue: QueueId,
+        seq: Seq,
+        qos: QoS,
+        matched: Option<Matched>,
+        body: Lsn,
+    },
+    /// Messages left a queue.
+    Settled { queue: QueueId, seqs: Vec<Seq> },
+    /// Sequence numbers below `next` are used.
+    QueuePosition { queue: QueueId, next: Seq },
+    /// An exchange exists.
+    ExchangeDeclared {
+        vhost: Name,
+        name: Name,
+        kind: ExchangeKind,
+        options: ExchangeOptions,
+    },
+    /// An exchange is gone.
+    ExchangeDeleted { vhost: Name, name: Name },
+    /// A queue exists.
+    QueueDeclared {
+        vhost: Name,
+        id: QueueId,
+        name: Name,
+        options: QueueOptions,
+    },
+    /// A queue is gone.
+    QueueDeleted { vhost: Name, id: QueueId },
+    /// A binding exists.
+    Bound {
+        vhost: Name,
+        exchange: Name,
+        binding: Binding,
+    },
+    /// A binding is gone.
+    Unbound {
+        vhost: Name,
+        exchange: Name,
+        binding: Binding,
+    },
+    /// A session that outlives its connection exists.
+    SessionOpened {
+        vhost: Name,
+        id: SessionId,
+        queue: QueueId,
+        client_id: Name,
+        expiry_s: u32,
+    },
+    /// A session is gone.
+    SessionEnded { vhost: Name, id: SessionId },
+    /// A session has a subscription; `filter` includes any `$share/group/`.
+    Subscribed {
+        vhost: Name,
+        session: SessionId,
+        filter: Name,
+        options: SubscriptionOptions,
+    },
+    /// A session lost a subscription.
+    Unsubscribed {
+        vhost: Name,
+        session: SessionId,
+        filter: Name,
+    },
+    /// A QoS 2 packet identifier was received and not yet released.
+    Received {
+        vhost: Name,
+        session: SessionId,
+        packet_id: u16,
+    },
+    /// It was released.
+    Released {
+        vhost: Name,
+        session: SessionId,
+        packet_id: u16,
+    },
+    /// An address has this retained value; an empty payload means none.
+    Retained { vhost: Name, message: Arc<Message> },
+}

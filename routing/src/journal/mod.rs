@@ -1,0 +1,124 @@
+//! The boundary to durability: what must survive is appended here, and is safe once the durable
+//! position has passed it.
+//!
+//! The core decides *what* is durable ([`Entry`]); whoever implements [`Journal`] decides *how*:
+//! local files today, a replicated log tomorrow. So there is nothing here that only files can do.
+
+mod decode;
+mod encode;
+mod entry;
+
+pub use decode::{DecodeError, decode};
+pub use encode::encode;
+pub(crate) use encode::{put_enqueue, put_publish, put_settled};
+pub use entry::Entry;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::outbox::{Outbox, Wakes};
+use crate::sync::{Mutex, Rank};
+
+/// A position in the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+/// Where a record went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its address, to read it back.
+    pub start: Lsn,
+    /// It is safe once [`Journal::durable`] has reached this.
+    pub end: Lsn,
+}
+
+/// Whether somebody waits for a record to be safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// A confirm waits: make it safe as soon as possible.
+    Sync,
+    /// Losing it costs a redelivery at most: it may ride along with the next urgent one.
+    Lazy,
+}
+
+/// An append-only log of records with a durable position.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// Appends one record, given in pieces. A copy into memory: it neither waits nor fails; a
+    /// journal that has failed never becomes durable again, and ends the process.
+    fn append(&self, record: &[&[u8]], urgency: Urgency) -> Appended;
+
+    /// Everything that ended at or before this position is safe.
+    fn durable(&self) -> Lsn;
+
+    /// False while there is no room for more messages: publishers are to be held up.
+    fn has_room(&self) -> bool;
+
+    /// Reads a record back by its address; none when it is not there or damaged. May block.
+    fn read(&self, start: Lsn) -> Option<Bytes>;
+}
+
+/// Connections that wait for the durable position to pass a point.
+#[derive(Debug)]
+pub struct CommitWaiters {
+    waiting: Mutex<Vec<(Lsn, Arc<Outbox>)>>,
+}
+
+impl Default for CommitWaiters {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::new(Rank::Leaf, Vec::new()),
+        }
+    }
+}
+
+impl CommitWaiters {
+    /// Wakes this outbox's owner once `lsn` is durable. A connection registers the first position
+    /// it waits for, and again after each wake-up.
+    pub fn register(&self, lsn: Lsn, outbox: &Arc<Outbox>) {
+        self.waiting.lock().push((lsn, Arc::clone(outbox)));
+    }
+
+    /// Wakes everybody whose position is durable now.
+    pub fn advance(&self, durable: Lsn) {
+        let mut wakes = Wakes::default();
+        let ready = self
+            .waiting
+            .lock()
+            .extract_if(.., |(lsn, _)| *lsn <= durable)
+            .collect::<Vec<_>>();
+        ready.iter().for_each(|(_, outbox)| outbox.poke(&mut wakes));
+    }
+}
+
+/// A journal that keeps nothing: everything is "durable" at once. For tests, and for a gateway
+/// that is told to forget.
+#[derive(Debug, Default)]
+pub struct MemoryJournal {
+    end: AtomicU64,
+}
+
+impl Journal for MemoryJournal {
+    fn append(&self, record: &[&[u8]], _: Urgency) -> Appended {
+        let bytes = record.iter().map(|part| part.len() as u64).sum::<u64>();
+        let start = self.end.fetch_add(bytes, Ordering::Relaxed);
+        Appended {
+            start: Lsn(start),
+            end: Lsn(start + bytes),
+        }
+    }
+
+    fn durable(&self) -> Lsn {
+        Lsn(u64::MAX)
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn read(&self, _: Lsn) -> Option<Bytes> {
+        None
+    }
+}

@@ -1,0 +1,154 @@
+//! What a connection still has to write: small pieces gathered in one buffer, large payloads kept
+//! as they are, all of it written by one vectored write.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// From this size on, a payload is referenced instead of copied: below it a copy is cheaper than
+/// one more slice in the vectored write.
+const REFERENCE_BYTES_MIN: usize = 4096;
+
+/// The output of one connection, in order.
+#[derive(Debug, Default)]
+pub struct OutBuf {
+    chunks: VecDeque<Bytes>,
+    tail: BytesMut,
+    len: usize,
+}
+
+impl OutBuf {
+    /// An empty buffer; allocates at the first write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends a copy.
+    pub fn put_slice(&mut self, bytes: &[u8]) {
+        self.tail.put_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Appends one byte.
+    pub fn put_u8(&mut self, value: u8) {
+        self.tail.put_u8(value);
+        self.len += 1;
+    }
+
+    /// Appends two bytes, big endian.
+    pub fn put_u16(&mut self, value: u16) {
+        self.tail.put_u16(value);
+        self.len += 2;
+    }
+
+    /// Appends four bytes, big endian.
+    pub fn put_u32(&mut self, value: u32) {
+        self.tail.put_u32(value);
+        self.len += 4;
+    }
+
+    /// Appends eight bytes, big endian.
+    pub fn put_u64(&mut self, value: u64) {
+        self.tail.put_u64(value);
+        self.len += 8;
+    }
+
+    /// Appends bytes that are shared with others: copies a few, references many.
+    pub fn put_bytes(&mut self, bytes: &Bytes) {
+        if bytes.len() < REFERENCE_BYTES_MIN {
+            return self.put_slice(bytes);
+        }
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+        self.len += bytes.len();
+        self.chunks.push_back(bytes.clone());
+    }
+
+    /// Fills `slices` with what waits, first things first; returns how many it filled.
+    pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let waiting = self.chunks.iter().map(|chunk| chunk.as_ref());
+        let waiting = waiting.chain(Some(self.tail.as_ref()).filter(|tail| !tail.is_empty()));
+        slices
+            .iter_mut()
+            .zip(waiting)
+            .map(|(slot, bytes)| *slot = IoSlice::new(bytes))
+            .count()
+    }
+
+    /// Forgets the first `written` bytes.
+    pub fn advance(&mut self, mut written: usize) {
+        self.len = self.len.saturating_sub(written);
+        while let Some(first) = self.chunks.front_mut() {
+            if written < first.len() {
+                return first.advance(written);
+            }
+            written -= first.len();
+            self.chunks.pop_front();
+        }
+        if written >= self.tail.len() {
+            self.tail.clear();
+        } else {
+            self.tail.advance(written);
+        }
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// A copy of everything that waits, in one piece: for tests and for small captures.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.len);
+        self.chunks
+            .iter()
+            .for_each(|chunk| all.extend_from_slice(chunk));
+        all.extend_from_slice(&self.tail);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keeps_order_over_partial_writes(
+            pieces in prop::collection::vec((0usize..9000, any::<u8>()), 1..12),
+            writes in prop::collection::vec(1usize..9000, 0..40),
+        ) {
+            let mut out = OutBuf::default();
+            let mut expected = Vec::new();
+            for (len, byte) in pieces {
+                let piece = Bytes::from(vec![byte; len]);
+                out.put_bytes(&piece);
+                expected.extend_from_slice(&piece);
+            }
+            let mut written = Vec::new();
+            for max in writes.into_iter().chain(std::iter::repeat_n(usize::MAX, 1000)) {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let count = out.io_slices(&mut slices);
+                let piece = slices[..count].iter().flat_map(|s| s.to_vec()).take(max)
+                    .collect::<Vec<_>>();
+                out.advance(piece.len());
+                written.extend(piece);
+                prop_assert_eq!(out.len(), expected.len() - written.len());
+            }
+            prop_assert_eq!(written, expected);
+        }
+    }
+}

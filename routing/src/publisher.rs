@@ -1,0 +1,186 @@
+//! A connection's way into the core: finds receivers by a private cache, hands messages over,
+//! wakes everybody once per batch.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use crate::address::Address;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::message::Message;
+use crate::outbox::Wakes;
+use crate::queue::Enqueue;
+use crate::reply;
+pub use crate::route::Published;
+use crate::route::Route;
+use crate::table::BUS;
+use crate::time::Timestamp;
+use crate::vhost::VHost;
+
+/// Cached addresses per publisher; beyond it the cache starts over.
+const CACHE_ENTRIES_MAX: usize = 4096;
+
+/// How a key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// Canonical: an MQTT topic, a Redis channel.
+    Canonical,
+    /// An AMQP routing key.
+    RoutingKey,
+}
+
+/// A key looked up: what a message to it needs to know.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The address.
+    pub address: Address,
+    /// The exchange.
+    pub exchange: Arc<Exchange>,
+    /// The receivers, once found, unless they depend on the message.
+    route: std::sync::OnceLock<Option<Arc<Route>>>,
+}
+
+type ByKey = HashMap<Bytes, Arc<Resolved>, foldhash::fast::RandomState>;
+
+/// One connection's publishing side.
+#[derive(Debug)]
+pub struct Publisher {
+    vhost: Arc<VHost>,
+    generation: u64,
+    by_exchange: HashMap<Bytes, ByKey, foldhash::fast::RandomState>,
+    entries: usize,
+    /// Whom to wake; [`Publisher::flush`] does.
+    pub wakes: Wakes,
+}
+
+impl Publisher {
+    /// A publisher in this virtual host.
+    #[must_use]
+    pub fn new(vhost: Arc<VHost>) -> Self {
+        Self {
+            vhost,
+            generation: 0,
+            by_exchange: HashMap::default(),
+            entries: 0,
+            wakes: Wakes::default(),
+        }
+    }
+
+    /// The virtual host.
+    #[must_use]
+    pub const fn vhost(&self) -> &Arc<VHost> {
+        &self.vhost
+    }
+
+    /// Looks an exchange and a key up.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such exchange.
+    pub fn resolve(
+        &mut self,
+        exchange: &[u8],
+        key: &Bytes,
+        form: KeyForm,
+    ) -> Result<Arc<Resolved>, Error> {
+        self.refresh();
+        if let Some(known) = self
+            .by_exchange
+            .get(exchange)
+            .and_then(|keys| keys.get(key))
+        {
+            return Ok(Arc::clone(known));
+        }
+        self.resolve_new(exchange, key, form)
+    }
+
+    /// Hands a message to everybody who receives it. It was built for `to`.
+    pub fn publish(&mut self, now: Timestamp, to: &Resolved, message: &Arc<Message>) -> Published {
+        let mut enqueue = Enqueue::new(&mut self.wakes);
+        let cached = to.route.get_or_init(|| {
+            let found = self.vhost.route(&to.exchange, &to.address, message);
+            found.is_reusable.then(|| Arc::new(found.route))
+        });
+        let mut published = match cached {
+            Some(route) => route.deliver(now, message, &mut enqueue),
+            None => {
+                let found = self.vhost.route(&to.exchange, &to.address, message);
+                found.route.deliver(now, message, &mut enqueue)
+            }
+        };
+        if message.retain && to.exchange.name.as_str() == BUS {
+            published.lsn = self.vhost.retain(message).or(published.lsn);
+        }
+        published
+    }
+
+    /// Wakes everybody who got something: call it once per batch.
+    pub fn flush(&mut self) {
+        self.wakes.wake_all();
+    }
+
+    fn refresh(&mut self) {
+        let generation = self.vhost.generation.load(Ordering::Acquire);
+        if generation != self.generation || self.entries > CACHE_ENTRIES_MAX {
+            self.by_exchange.clear();
+            self.entries = 0;
+            self.generation = generation;
+        }
+    }
+
+    fn resolve_new(
+        &mut self,
+        exchange: &[u8],
+        key: &Bytes,
+        form: KeyForm,
+    ) -> Result<Arc<Resolved>, Error> {
+        // The key may be a slice of a read buffer, which the cache must not pin.
+        let key = Bytes::copy_from_slice(key);
+        let address = match form {
+            KeyForm::Canonical => Address::new(key.clone()),
+            KeyForm::RoutingKey => Address::from_routing_key(&key),
+        };
+        let name = String::from_utf8_lossy(exchange);
+        let (name, address) = match self.redirected(&name, &address) {
+            Some((name, address)) => (Cow::Borrowed(name), address),
+            None => (name, address),
+        };
+        let found = self.vhost.exchange(&name).ok_or_else(|| Error::NotFound {
+            kind: Kind::Exchange,
+            name: name.as_ref().into(),
+        })?;
+        let route = std::sync::OnceLock::new();
+        let resolved = Arc::new(Resolved {
+            address,
+            exchange: found,
+            route,
+        });
+        let keys = self
+            .by_exchange
+            .entry(Bytes::copy_from_slice(exchange))
+            .or_default();
+        keys.insert(key, Arc::clone(&resolved));
+        self.entries += 1;
+        Ok(resolved)
+    }
+
+    /// Where a reply address really leads: `$reply/<queue>` on the bus to that queue, `$topic/<topic>`
+    /// on the default exchange to the bus, unless a queue has that very name.
+    fn redirected(&self, exchange: &str, address: &Address) -> Option<(&'static str, Address)> {
+        match exchange {
+            BUS => reply::queue_of_topic(address.as_bytes())
+                .map(|queue| ("", Address::from_routing_key(&queue))),
+            "" => {
+                let key = address.routing_key().collect::<Vec<_>>();
+                let name = std::str::from_utf8(&key).ok()?;
+                let topic = name.strip_prefix(reply::TOPIC_PREFIX)?;
+                let topic = Address::new(Bytes::copy_from_slice(topic.as_bytes()));
+                self.vhost.queue(name).is_err().then_some((BUS, topic))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Consumers of a queue and their credit.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::delivery::Delivery;
+use crate::ids::ConsumerId;
+use crate::outbox::{Outbox, Wakes};
+
+/// How many more messages a consumer, or all consumers of a channel together, may have unsettled.
+///
+/// The queue takes one per message handed out; the front gives them back as they are settled. A
+/// limit lowered under what is out leaves it below zero until enough is settled.
+pub struct Credit(AtomicI64);
+
+/// More than can ever be out: no limit.
+const UNLIMITED: i64 = i64::MAX / 2;
+
+impl Credit {
+    /// A credit of `limit` messages; 0 is no limit, as `basic.qos` has it.
+    #[must_use]
+    pub fn new(limit: u32) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(Self::start(limit))))
+    }
+
+    /// A credit of `limit` messages of which some are out already.
+    #[must_use]
+    pub fn with_outstanding(limit: u32, outstanding: usize) -> Arc<Self> {
+        let credit = Self::new(limit);
+        credit
+            .0
+            .fetch_sub(i64::try_from(outstanding).unwrap_or(0), Ordering::AcqRel);
+        credit
+    }
+
+    /// Gives back what was taken.
+    pub fn put_back(&self, count: usize) {
+        self.0
+            .fetch_add(i64::try_from(count).unwrap_or(0), Ordering::AcqRel);
+    }
+
+    /// Changes the limit.
+    pub fn change_limit(&self, from: u32, to: u32) {
+        self.0
+            .fetch_add(Self::start(to) - Self::start(from), Ordering::AcqRel);
+    }
+
+    /// Whether at least one message may go out.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
+
+    const fn start(limit: u32) -> i64 {
+        if limit == 0 { UNLIMITED } else { limit as i64 }
+    }
+
+    fn take(&self) -> bool {
+        let left = |n: i64| (n > 0).then(|| n - 1);
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, left)
+            .is_ok()
+    }
+}
+
+impl fmt::Debug for Credit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.load(Ordering::Relaxed) {
+            n if n > UNLIMITED / 2 => f.write_str("Credit(unlimited)"),
+            n => write!(f, "Credit({n})"),
+        }
+    }
+}
+
+/// A consumer of a queue.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    /// Its identity.
+    pub id: ConsumerId,
+    /// Where its messages go.
+    pub outbox: Arc<Outbox>,
+    /// The front's own key of it, returned with each delivery.
+    pub token: u64,
+    /// Whether messages wait for a settlement; otherwise they are gone once handed out.
+    pub acknowledges: bool,
+    /// Whether it wants to be the only one.
+    pub exclusive: bool,
+    /// Higher ones are served first while they have credit; 0 is usual.
+    pub priority: i32,
+    /// Its own credit. Consumers that do not acknowledge take none.
+    pub credit: Arc<Credit>,
+    /// The credit that it shares with its channel.
+    pub shared_credit: Option<Arc<Credit>>,
+}
+
+impl Consumer {
+    fn has_credit(&self) -> bool {
+        !self.acknowledges
+            || (self.credit.is_available()
+                && self
+                    .shared_credit
+                    .as_ref()
+                    .is_none_or(|credit| credit.is_available()))
+    }
+
+    /// Takes credit, all or nothing.
+    fn take_credit(&self) -> bool {
+        if !self.acknowledges {
+            return true;
+        }
+        if !self.credit.take() {
+            return false;
+        }
+        if self
+            .shared_credit
+            .as_ref()
+            .is_none_or(|credit| credit.take())
+        {
+            return true;
+        }
+        self.credit.put_back(1);
+        false
+    }
+
+    fn return_credit(&self) {
+        if self.acknowledges {
+            self.credit.put_back(1);
+            self.shared_credit
+                .iter()
+                .for_each(|credit| credit.put_back(1));
+        }
+    }
+}
+
+/// All consumers of a queue, highest priority first, in turn within one priority.
+#[derive(Debug, Default)]
+pub(super) struct Consumers {
+    list: Vec<Consumer>,
+}
+
+impl Consumers {
+    pub(super) const fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Adds a consumer; false when exclusiveness forbids it.
+    pub(super) fn add(&mut self, consumer: Consumer) -> bool {
+        let taken = self.list.iter().any(|other| other.exclusive);
+        if taken || (consumer.exclusive && !self.list.is_empty()) {
+            return false;
+        }
+        let at = self
+            .list
+            .partition_point(|other| other.priority >= consumer.priority);
+        self.list.insert(at, consumer);
+        true
+    }
+
+    /// Whether one of them could take a message, if its outbox has room.
+    pub(super) fn have_credit(&self) -> bool {
+        self.list.iter().any(Consumer::has_credit)
+    }
+
+    pub(super) fn remove(&mut self, id: ConsumerId) -> bool {
+        let before = self.list.len();
+        self.list.retain(|consumer| consumer.id != id);
+        self.list.len() < before
+    }
+
+    pub(super) fn drain(&mut self) -> Vec<Consumer> {
+        std::mem::take(&mut self.list)
+    }
+
+    /// Offers a delivery to the consumers in turn until one takes it; returns who, and whether it
+    /// acknowledges.
+    pub(super) fn offer(
+        &mut self,
+        wakes: &mut Wakes,
+        delivery: impl Fn(&Consumer) -> Delivery,
+    ) -> Option<(ConsumerId, bool)> {
+        let taker = self.list.iter().position(|consumer| {
+            if !consumer.has_credit() || !consumer.take_credit() {
+                return false;
+            }
+            let taken = consumer.outbox.offer(delivery(consumer), wakes).is_ok();
+            if !taken {
+                consumer.return_credit();
+            }
+            taken
+        })?;
+        let served = self.list.get(taker).map(|c| (c.id, c.acknowledges));
+        self.pass_turn(taker);
+        served
+    }
+
+    /// Puts the one just served behind the others of its priority.
+    fn pass_turn(&mut self, served: usize) {
+        let Some(priority) = self.list.get(served).map(|consumer| consumer.priority) else {
+            return;
+        };
+        let same = self
+            .list
+            .iter()
+            .skip(served)
+            .take_while(|c| c.priority == priority)
+            .count();
+        if let Some(peers) = self.list.get_mut(served..served + same) {
+            peers.rotate_left(usize::from(same > 1));
+        }
+    }
+}

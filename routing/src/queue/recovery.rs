@@ -1,0 +1,103 @@
+//! A queue's messages from journal entries, and as entries of a checkpoint.
+
+use std::sync::Arc;
+
+use super::{Entry as Queued, Queue, State};
+use crate::delivery::Matched;
+use crate::ids::Seq;
+use crate::journal::{self, Entry, Lsn, Urgency};
+use crate::message::{Message, QoS};
+
+/// A message's place in a queue, as the journal has it.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) seq: Seq,
+    pub(crate) qos: QoS,
+    pub(crate) matched: Option<Arc<Matched>>,
+    pub(crate) body: Lsn,
+}
+
+impl Queue {
+    /// Whether a message of that sequence number is still to be brought back.
+    pub(crate) fn wants(&self, seq: Seq) -> bool {
+        seq.0 >= self.state.lock().next_seq
+    }
+
+    /// Brings a message back.
+    pub(crate) fn restore(&self, restored: Restored, message: &Arc<Message>) {
+        let mut state = self.state.lock();
+        let Restored {
+            seq,
+            qos,
+            matched,
+            body,
+        } = restored;
+        state.next_seq = seq.0 + 1;
+        let message = message.compact();
+        // Whether it had been handed out is not known: it may be a redelivery.
+        let entry = Queued {
+            seq,
+            message,
+            qos,
+            matched,
+            body: Some(body),
+            redeliveries: 0,
+        };
+        state.ready.push(entry);
+    }
+
+    /// Forgets messages that had been settled.
+    pub(crate) fn restore_settled(&self, seqs: &[Seq]) {
+        let mut state = self.state.lock();
+        seqs.iter().for_each(|seq| state.ready.remove(*seq));
+    }
+
+    /// Goes on from this sequence number.
+    pub(crate) fn restore_position(&self, next: Seq) {
+        let mut state = self.state.lock();
+        state.next_seq = state.next_seq.max(next.0);
+    }
+
+    /// The durable messages as entries that name their bodies' records. Bodies below `copy_below`
+    /// are journalled anew first, so that what is below can be given up.
+    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        self.copy_forward(state, copy_below);
+        let unsettled = state.unsettled.values().map(|unsettled| &unsettled.entry);
+        let mut all = state.ready.iter().chain(unsettled).collect::<Vec<_>>();
+        all.sort_unstable_by_key(|queued| queued.seq);
+        for queued in all {
+            if let Some(body) = queued.body {
+                entry(&Entry::Enqueue {
+                    queue: self.id,
+                    seq: queued.seq,
+                    qos: queued.qos,
+                    matched: queued.matched.as_deref().cloned(),
+                    body,
+                });
+            }
+        }
+        entry(&Entry::QueuePosition {
+            queue: self.id,
+            next: Seq(state.next_seq),
+        });
+    }
+
+    fn copy_forward(&self, state: &mut State, below: Lsn) {
+        let unsettled = state
+            .unsettled
+            .values_mut()
+            .map(|unsettled| &mut unsettled.entry);
+        for queued in state.ready.iter_mut().chain(unsettled) {
+            if queued.body.is_some_and(|body| body < below) {
+                state.scratch.clear();
+                let matched = queued.matched.as_deref();
+                let (seq, qos, message) = (queued.seq, queued.qos, &queued.message);
+                journal::put_publish(&mut state.scratch, self.id, seq, qos, matched, message);
+                let record = [state.scratch.as_slice(), &message.payload];
+                queued.body = Some(self.journal.append(&record, Urgency::Lazy).start);
+            }
+        }
+    }
+}

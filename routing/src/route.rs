@@ -1,0 +1,91 @@
+//! The receivers of one address: found once, then remembered by publishers until the route table
+//! changes.
+
+use std::sync::Arc;
+
+use crate::delivery::Matched;
+use crate::message::Message;
+use crate::queue::{Enqueue, Enqueued, Queue};
+use crate::shared::SharedGroup;
+use crate::subscriber::Subscriber;
+use crate::time::Timestamp;
+
+/// Everybody who receives a message published to one address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Route {
+    pub(crate) queues: Vec<Arc<Queue>>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) groups: Vec<Arc<SharedGroup>>,
+}
+
+/// One subscriber's part of a route. A Redis connection may have several, an MQTT session has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) subscriber: Arc<Subscriber>,
+    pub(crate) matched: Arc<Matched>,
+    /// What it receives of its own messages.
+    pub(crate) own: Own,
+}
+
+/// What a subscriber receives of its own messages (no-local, MQTT 5.0 §3.8.3.1).
+#[derive(Clone, Debug)]
+pub(crate) enum Own {
+    /// The same as of others'.
+    Same,
+    /// Nothing.
+    Nothing,
+    /// Only what these of its subscriptions match.
+    Other(Arc<Matched>),
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// How many accepted it.
+    pub receivers: u64,
+    /// Whether a full queue refused it.
+    pub rejected: bool,
+    /// It is safe in all durable targets once the journal is durable up to here; none when
+    /// nothing needs to be.
+    pub lsn: Option<crate::journal::Lsn>,
+}
+
+impl Route {
+    /// Hands the message to everybody.
+    pub(crate) fn deliver(
+        &self,
+        now: Timestamp,
+        message: &Arc<Message>,
+        enqueue: &mut Enqueue<'_>,
+    ) -> Published {
+        let mut published = Published::default();
+        for queue in &self.queues {
+            match queue.enqueue(now, message, message.qos, None, enqueue) {
+                Enqueued::Accepted => published.receivers += 1,
+                Enqueued::Rejected => published.rejected = true,
+                Enqueued::Gone => {}
+            }
+        }
+        for target in &self.targets {
+            if let Some(matched) = target.matched_for(message) {
+                let accepted = target.subscriber.deliver(now, message, matched, enqueue);
+                published.receivers += u64::from(accepted);
+            }
+        }
+        for group in &self.groups {
+            published.receivers += u64::from(group.deliver(now, message, enqueue));
+        }
+        published.lsn = enqueue.end;
+        published
+    }
+}
+
+impl Target {
+    fn matched_for(&self, message: &Message) -> Option<&Arc<Matched>> {
+        match &self.own {
+            Own::Nothing if message.publisher == Some(self.subscriber.id) => None,
+            Own::Other(matched) if message.publisher == Some(self.subscriber.id) => Some(matched),
+            _ => Some(&self.matched),
+        }
+    }
+}

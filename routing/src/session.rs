@@ -1,0 +1,298 @@
+//! MQTT sessions: what outlives a connection (MQTT 5.0 §4.1): subscriptions, messages that wait or
+//! are under way, packet identifiers, the will.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Weak};
+
+use crate::delivery::{Delivery, Source};
+use crate::error::Error;
+use crate::ids::{ConnectionId, ConsumerId, Seq, SessionId};
+use crate::journal::{Entry, Lsn, Urgency};
+use crate::message::Message;
+use crate::name::Name;
+use crate::outbox::{Item, OutboxLimits, Wakes};
+use crate::queue::{Consumer, Credit, Queue};
+use crate::subscriber::{Subscriber, SubscriptionOptions};
+use crate::sync::{Mutex, Rank};
+use crate::time::Timestamp;
+use crate::vhost::VHost;
+
+/// A session expiry interval that never ends `[MQTT-3.1.2-11]`.
+pub const EXPIRY_NEVER_S: u32 = u32::MAX;
+
+/// A will and its delay (MQTT 5.0 §3.1.2.5).
+#[derive(Clone, Debug)]
+pub struct Will {
+    /// What is published.
+    pub message: Arc<Message>,
+    /// How long after the connection is lost, in seconds.
+    pub delay_s: u32,
+}
+
+/// A message under way to the client, under a packet identifier.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The identifier; never 0.
+    pub packet_id: u16,
+    /// The message and its place in the session's queue.
+    pub delivery: Delivery,
+    /// Whether the client has received it (PUBREC) and only PUBREL and PUBCOMP remain.
+    pub is_released: bool,
+}
+
+/// What a session remembers.
+#[derive(Debug, Default)]
+pub struct SessionState {
+    /// Subscriptions by filter, `$share/group/` included.
+    pub subscriptions: BTreeMap<Name, SubscriptionOptions>,
+    /// Messages under way, in the order they were first sent.
+    pub outgoing: VecDeque<Outgoing>,
+    /// QoS 2 packet identifiers received and not yet released.
+    pub received: BTreeSet<u16>,
+    /// The will of the present connection, or of the last while its delay runs.
+    pub will: Option<Will>,
+    /// How long the session outlives its connection, in seconds.
+    pub expiry_s: u32,
+    consumer: Option<ConsumerId>,
+    expires_at: Option<Timestamp>,
+    will_at: Option<Timestamp>,
+    is_ended: bool,
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    /// Its identity.
+    pub id: SessionId,
+    /// The client's identifier.
+    pub client_id: Name,
+    /// Its receiving side: outbox and queue.
+    pub subscriber: Arc<Subscriber>,
+    /// Whether it is journalled: it was opened to outlive its connection.
+    pub is_durable: bool,
+    vhost: Weak<VHost>,
+    state: Mutex<SessionState>,
+}
+
+/// A session opened by a connection.
+#[derive(Debug)]
+pub struct SessionOpened {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Whether it was there before `[MQTT-3.2.2-2]`.
+    pub is_present: bool,
+    /// The credit of its queue: Receive Maximum less what is under way. Give back one per message
+    /// that is acknowledged.
+    pub credit: Arc<Credit>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        client_id: Name,
+        subscriber: Arc<Subscriber>,
+        is_durable: bool,
+        vhost: Weak<VHost>,
+    ) -> Arc<Self> {
+        let state = Mutex::new(Rank::Session, SessionState::default());
+        Arc::new(Self {
+            id,
+            client_id,
+            subscriber,
+            is_durable,
+            vhost,
+            state,
+        })
+    }
+
+    /// The virtual host, unless the broker is gone.
+    #[must_use]
+    pub fn vhost(&self) -> Option<Arc<VHost>> {
+        self.vhost.upgrade()
+    }
+
+    /// Reads or changes what the session remembers. Only queues and outboxes may be called inside.
+    pub fn with<R>(&self, use_state: impl FnOnce(&mut SessionState) -> R) -> R {
+        use_state(&mut self.state.lock())
+    }
+
+    /// The queue of messages of QoS 1 and 2.
+    ///
+    /// Every session has one; the `Option` is the subscriber's.
+    #[must_use]
+    pub fn queue(&self) -> Option<&Arc<Queue>> {
+        self.subscriber.queue.as_ref()
+    }
+
+    /// Notes a QoS 2 packet identifier as received `[MQTT-4.3.3-10]`. False when it already was:
+    /// the message is a repetition, and must not be published again.
+    pub fn receive(&self, packet_id: u16) -> bool {
+        let is_new = self.with(|state| state.received.insert(packet_id));
+        if is_new {
+            self.journal(packet_id, |vhost, session, packet_id| Entry::Received {
+                vhost,
+                session,
+                packet_id,
+            });
+        }
+        is_new
+    }
+
+    /// Forgets a received packet identifier (PUBREL) `[MQTT-4.3.3-12]`; false when it was unknown.
+    pub fn release(&self, packet_id: u16) -> bool {
+        let was_known = self.with(|state| state.received.remove(&packet_id));
+        if was_known {
+            self.journal(packet_id, |vhost, session, packet_id| Entry::Released {
+                vhost,
+                session,
+                packet_id,
+            });
+        }
+        was_known
+    }
+
+    /// Where the journal ends now for this session, so that an answer can wait for it.
+    fn journal(
+        &self,
+        packet_id: u16,
+        entry: impl FnOnce(Name, SessionId, u16) -> Entry,
+    ) -> Option<Lsn> {
+        let vhost = self.vhost.upgrade().filter(|_| self.is_durable)?;
+        Some(vhost.append(
+            &entry(vhost.name.clone(), self.id, packet_id),
+            Urgency::Sync,
+        ))
+    }
+
+    /// Makes this connection the session's own, taking it over from any other.
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        now: Timestamp,
+        connection: ConnectionId,
+        limits: OutboxLimits,
+        receive_max: u16,
+        wakes: &mut Wakes,
+    ) -> Result<Arc<Credit>, Error> {
+        let mut state = self.state.lock();
+        self.stop_consuming(&mut state, now, wakes);
+        self.subscriber.outbox.attach(connection, limits);
+        (state.expires_at, state.will_at) = (None, None);
+        let credit = Credit::with_outstanding(receive_max.max(1).into(), state.outgoing.len());
+        if let Some(queue) = self.queue() {
+            let consumer = Consumer {
+                id: ConsumerId::unique(),
+                outbox: Arc::clone(&self.subscriber.outbox),
+                token: 0,
+                acknowledges: true,
+                exclusive: false,
+                priority: 0,
+                credit: Arc::clone(&credit),
+                shared_credit: None,
+            };
+            state.consumer = Some(consumer.id);
+            queue.consume(now, consumer, wakes)?;
+        }
+        Ok(credit)
+    }
+
+    /// Ends the connection's hold, if it still has it. Returns false when it was taken over.
+    pub(crate) fn detach(
+        self: &Arc<Self>,
+        now: Timestamp,
+        connection: ConnectionId,
+        wakes: &mut Wakes,
+    ) -> bool {
+        let mut state = self.state.lock();
+        if self.subscriber.outbox.owner() != Some(connection) {
+            return false;
+        }
+        self.stop_consuming(&mut state, now, wakes);
+        self.subscriber.outbox.detach(connection);
+        true
+    }
+
+    /// Cancels the consumer and takes back what it was given but has not begun to send.
+    fn stop_consuming(&self, state: &mut SessionState, now: Timestamp, wakes: &mut Wakes) {
+        let Some(queue) = self.queue() else { return };
+        if let Some(consumer) = state.consumer.take() {
+            queue.cancel(consumer);
+        }
+        let unsent = self.subscriber.outbox.drain_queue_deliveries();
+        let seqs = unsent.iter().filter_map(seq_of).collect::<Vec<_>>();
+        queue.untake(now, &seqs, wakes);
+    }
+
+    /// Sets what happens when the connection does not come back: the will after its delay, the
+    /// session's end after its expiry. Returns when to look again, or none when it ends now.
+    pub(crate) fn wait_for_return(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut state = self.state.lock();
+        if state.expiry_s == 0 {
+            return None;
+        }
+        let expiry_ms = u64::from(state.expiry_s) * 1000;
+        state.expires_at = (state.expiry_s != EXPIRY_NEVER_S).then(|| now.plus_ms(expiry_ms));
+        let delay_ms = state
+            .will
+            .as_ref()
+            .map(|will| u64::from(will.delay_s) * 1000);
+        state.will_at = delay_ms.map(|delay_ms| {
+            let latest = state.expires_at.unwrap_or(Timestamp(u64::MAX));
+            now.plus_ms(delay_ms).min(latest)
+        });
+        state
+            .will_at
+            .into_iter()
+            .chain(state.expires_at)
+            .min()
+            .or(Some(Timestamp(u64::MAX)))
+    }
+
+    /// What is due by now: a will to publish, whether the session has expired, and when to look
+    /// again.
+    pub(crate) fn due(&self, now: Timestamp) -> Due {
+        let mut state = self.state.lock();
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let mut due = Due {
+            has_expired: is_due(state.expires_at),
+            ..Due::default()
+        };
+        if is_due(state.will_at) {
+            state.will_at = None;
+            due.will = state.will.take();
+        }
+        if !due.has_expired {
+            due.next_at = state.will_at.into_iter().chain(state.expires_at).min();
+        }
+        due
+    }
+
+    /// Marks it ended; false when it already was. Returns its will, if it is still to be sent.
+    pub(crate) fn end(&self) -> Option<(Vec<Name>, Option<Will>)> {
+        let mut state = self.state.lock();
+        if std::mem::replace(&mut state.is_ended, true) {
+            return None;
+        }
+        let filters = std::mem::take(&mut state.subscriptions)
+            .into_keys()
+            .collect();
+        Some((filters, state.will.take()))
+    }
+}
+
+/// What [`Session::due`] found.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    pub(crate) will: Option<Will>,
+    pub(crate) has_expired: bool,
+    pub(crate) next_at: Option<Timestamp>,
+}
+
+fn seq_of(item: &Item) -> Option<Seq> {
+    match item {
+        Item::Delivery(Delivery {
+            source: Source::Queue(from),
+            ..
+        }) => Some(from.seq),
+        _ => None,
+    }
+}

@@ -1,0 +1,75 @@
+//! The receiving party of subscriptions: an MQTT session, a Redis connection, a LAN link.
+
+use std::sync::Arc;
+
+use crate::delivery::{Delivery, Matched, Source};
+use crate::ids::SubscriberId;
+use crate::message::{Message, QoS};
+use crate::outbox::{Outbox, Wakes};
+use crate::queue::{Enqueue, Queue};
+use crate::time::Timestamp;
+
+/// A subscriber: where its live messages go, and where those that must not be lost wait.
+#[derive(Debug)]
+pub struct Subscriber {
+    /// Its identity.
+    pub id: SubscriberId,
+    /// Takes live messages (QoS 0, Redis, LAN).
+    pub outbox: Arc<Outbox>,
+    /// Takes messages of QoS 1 and 2; none means that everything is live.
+    pub queue: Option<Arc<Queue>>,
+}
+
+/// What a subscription of an MQTT filter asks for (MQTT 5.0 §3.8.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// The highest QoS wanted.
+    pub qos: QoS,
+    /// Not to receive the subscriber's own messages.
+    pub no_local: bool,
+    /// Keep the RETAIN flag as published.
+    pub retain_as_published: bool,
+    /// The subscription identifier, 1 to 268,435,455.
+    pub subscription_id: Option<u32>,
+}
+
+impl Subscriber {
+    /// Hands over a message; returns whether it was accepted.
+    pub(crate) fn deliver(
+        &self,
+        now: Timestamp,
+        message: &Arc<Message>,
+        matched: &Arc<Matched>,
+        enqueue: &mut Enqueue<'_>,
+    ) -> bool {
+        let qos = matched.qos().min(message.qos);
+        match &self.queue {
+            Some(queue) if qos > QoS::AtMostOnce => queue
+                .enqueue(now, message, qos, Some(matched), enqueue)
+                .is_accepted(),
+            _ => self.push(message, matched, enqueue.wakes),
+        }
+    }
+
+    fn push(&self, message: &Arc<Message>, matched: &Arc<Matched>, wakes: &mut Wakes) -> bool {
+        let source = Source::Subscription(Arc::clone(matched));
+        self.outbox.push(
+            Delivery {
+                message: Arc::clone(message),
+                source,
+            },
+            wakes,
+        )
+    }
+}
+
+impl Matched {
+    /// The highest QoS that the subscription accepts.
+    #[must_use]
+    pub const fn qos(&self) -> QoS {
+        match self {
+            Self::Filters { qos, .. } => *qos,
+            Self::Channel | Self::Glob(_) | Self::ShardChannel => QoS::AtMostOnce,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Queues of a virtual host.
+
+use std::sync::Arc;
+
+use super::{Declare, Topology, VHost, arguments};
+use crate::binding::Destination;
+use crate::error::{Error, Kind};
+use crate::ids::{ConnectionId, ConsumerId, QueueId};
+use crate::journal::{Entry, Lsn, Urgency};
+use crate::name::Name;
+use crate::outbox::Wakes;
+use crate::queue::{Queue, QueueOptions};
+use crate::table::RouteTable;
+
+impl VHost {
+    /// Declares a queue, or checks that the existing one is the same. The name is not empty:
+    /// server-named queues are named by the front with [`VHost::unique_name`].
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::Inequivalent`], [`Error::InvalidArgument`].
+    pub fn declare_queue(
+        &self,
+        connection: ConnectionId,
+        name: &Name,
+        options: QueueOptions,
+    ) -> Result<(Arc<Queue>, Declare), Error> {
+        let mut topology = self.topology.lock();
+        if let Ok(current) = self.queue(name) {
+            current.check_owner(connection)?;
+            check_same(&current, &options)?;
+            return Ok((current, Declare::Existed));
+        }
+        let limits = arguments::limits(name, &options)?;
+        let survives = options.durable && options.exclusive.is_none();
+        let id = QueueId(self.core.ids.next());
+        let entry = Entry::QueueDeclared {
+            vhost: self.name.clone(),
+            id,
+            name: name.clone(),
+            options: options.clone(),
+        };
+        // An exclusive queue ends with its connection, so its messages need no journal.
+        let stored = QueueOptions {
+            durable: options.durable,
+            ..options
+        };
+        let journal = self.core.journal_for(survives);
+        let queue = Queue::new(id, name.clone(), stored, limits, journal);
+        self.change(&mut topology, |topology, table| {
+            insert_queue(topology, table, &queue);
+        });
+        let lsn = survives.then(|| self.append(&entry, Urgency::Sync));
+        Ok((queue, Declare::Created(lsn)))
+    }
+
+    /// Deletes a queue, its bindings and its messages; returns how many messages were ready. One
+    /// that is not there is deleted.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::InUse`], [`Error::NotEmpty`].
+    pub fn delete_queue(
+        &self,
+        connection: ConnectionId,
+        name: &Name,
+        if_unused: bool,
+        if_empty: bool,
+        wakes: &mut Wakes,
+    ) -> Result<(usize, Option<Lsn>), Error> {
+        let mut topology = self.topology.lock();
+        let Ok(queue) = self.queue(name) else {
+            return Ok((0, None));
+        };
+        queue.check_owner(connection)?;
+        let status = queue.status();
+        if if_unused && status.consumers > 0 {
+            return Err(Error::InUse {
+                kind: Kind::Queue,
+                name: name.clone(),
+            });
+        }
+        if if_empty && status.messages > 0 {
+            return Err(Error::NotEmpty { name: name.clone() });
+        }
+        Ok(self.remove_queue(&mut topology, &queue, wakes))
+    }
+
+    /// Deletes a connection's exclusive queue: it is gone.
+    pub fn delete_exclusive_queue(&self, queue: &Arc<Queue>, wakes: &mut Wakes) {
+        self.remove_queue(&mut self.topology.lock(), queue, wakes);
+    }
+
+    /// Cancels a consumer; a queue that is deleted with its last consumer goes with it.
+    pub fn cancel_consumer(&self, queue: &Arc<Queue>, consumer: ConsumerId, wakes: &mut Wakes) {
+        let remaining = queue.cancel(consumer);
+        if remaining == Some(0) && queue.options.auto_delete {
+            self.remove_queue(&mut self.topology.lock(), queue, wakes);
+        }
+    }
+
+    fn remove_queue(
+        &self,
+        topology: &mut Topology,
+        queue: &Arc<Queue>,
+        wakes: &mut Wakes,
+    ) -> (usize, Option<Lsn>) {
+        if topology.queues_by_id.remove(&queue.id).is_none() {
+            return (0, None);
+        }
+        self.change(topology, |topology, table| {
+            table.queues.remove(&queue.name);
+            self.remove_bindings_to(topology, table, &Destination::Queue(queue.name.clone()));
+        });
+        let messages = queue.delete(wakes);
+        let entry = Entry::QueueDeleted {
+            vhost: self.name.clone(),
+            id: queue.id,
+        };
+        let survives = queue.options.durable && queue.options.exclusive.is_none();
+        (
+            messages,
+            survives.then(|| self.append(&entry, Urgency::Sync)),
+        )
+    }
+}
+
+pub(super) fn insert_queue(topology: &mut Topology, table: &mut RouteTable, queue: &Arc<Queue>) {
+    topology.queues_by_id.insert(queue.id, Arc::clone(queue));
+    table.queues.insert(queue.name.clone(), Arc::clone(queue));
+}
+
+fn check_same(current: &Queue, options: &QueueOptions) -> Result<(), Error> {
+    let same = |argument: &str, received, current_value| {
+        arguments::same_flag(
+            Kind::Queue,
+            &current.name,
+            argument,
+            received,
+            current_value,
+        )
+    };
+    same("durable", options.durable, current.options.durable)?;
+    same(
+        "auto_delete",
+        options.auto_delete,
+        current.options.auto_delete,
+    )?;
+    if options.exclusive.is_some() != current.options.exclusive.is_some() {
+        return Err(Error::Locked {
+            name: current.name.clone(),
+        });
+    }
+    let (received, current_arguments) = (&options.arguments, &current.options.arguments);
+    arguments::same_arguments(Kind::Queue, &current.name, received, current_arguments)
+}

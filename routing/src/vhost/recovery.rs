@@ -1,0 +1,462 @@
+//! From entries back to a virtual host, and from a virtual host to the entries of a checkpoint.
+//!
+//! Entries are applied in journal order on top of a checkpoint that may be newer than they are:
+//! each knows from identities and sequence numbers whether it has been applied already.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::exchanges::{add_binding, remove_binding};
+use super::queues::insert_queue;
+use super::{VHost, parse_subscription};
+use crate::binding::Destination;
+use crate::broker::Broker;
+use crate::exchange::Exchange;
+use crate::ids::{QueueId, SessionId};
+use crate::journal::{DecodeError, Entry, Lsn, decode};
+use crate::message::Message;
+use crate::name::Name;
+use crate::outbox::Wakes;
+use crate::queue::{Queue, Restored};
+use crate::session::Session;
+use crate::subscriber::SubscriptionOptions;
+use crate::time::Timestamp;
+
+/// A broker being brought back to what it was.
+#[derive(Debug)]
+pub struct Recovery<'a> {
+    broker: &'a Broker,
+    queues: HashMap<QueueId, Arc<Queue>>,
+    sessions: HashMap<SessionId, Arc<Session>>,
+    bodies: HashMap<Lsn, Arc<Message>>,
+    /// Bodies that are named but could not be read.
+    missing: u64,
+}
+
+impl<'a> Recovery<'a> {
+    /// Starts on an empty broker.
+    #[must_use]
+    pub fn new(broker: &'a Broker) -> Self {
+        Self {
+            broker,
+            queues: HashMap::new(),
+            sessions: HashMap::new(),
+            bodies: HashMap::new(),
+            missing: 0,
+        }
+    }
+
+    /// Applies one record, which stands at `at` in the journal.
+    ///
+    /// # Errors
+    /// When the record cannot be read: written by a newer version.
+    pub fn apply(&mut self, record: Bytes, at: Lsn) -> Result<(), DecodeError> {
+        let entry = decode(record, self.broker.origins())?;
+        self.apply_entry(entry, at);
+        Ok(())
+    }
+
+    /// Ends the recovery: sets timers. Returns how many messages could not be brought back because
+    /// their bodies are gone; anything but 0 is damage.
+    #[must_use]
+    pub fn finish(self, now: Timestamp) -> u64 {
+        for session in self.sessions.values() {
+            if let Some(vhost) = session.vhost() {
+                match session.wait_for_return(now) {
+                    Some(at) => vhost.set_session_timer(at, session),
+                    None => vhost.end_session(now, session, &mut Wakes::default()),
+                }
+            }
+        }
+        self.missing
+    }
+
+    fn apply_entry(&mut self, entry: Entry, at: Lsn) {
+        match entry {
+            Entry::Publish {
+                queue,
+                seq,
+                qos,
+                matched,
+                message,
+            } => {
+                let restored = Restored {
+                    seq,
+                    qos,
+                    matched: matched.map(Arc::new),
+                    body: at,
+                };
+                self.restore(queue, restored, Some(&message));
+                self.bodies.insert(at, message);
+            }
+            Entry::Enqueue {
+                queue,
+                seq,
+                qos,
+                matched,
+                body,
+            } => {
+                let restored = Restored {
+                    seq,
+                    qos,
+                    matched: matched.map(Arc::new),
+                    body,
+                };
+                self.restore(queue, restored, None);
+            }
+            Entry::Settled { queue, seqs } => {
+                self.queues
+                    .get(&queue)
+                    .into_iter()
+                    .for_each(|queue| queue.restore_settled(&seqs));
+            }
+            Entry::QueuePosition { queue, next } => {
+                self.queues
+                    .get(&queue)
+                    .into_iter()
+                    .for_each(|queue| queue.restore_position(next));
+            }
+            Entry::Retained { vhost, message } => {
+                if let Some(vhost) = self.broker.vhost(&vhost) {
+                    vhost.retained.lock().put(&message);
+                }
+            }
+            Entry::Received {
+                session, packet_id, ..
+            } => {
+                if let Some(session) = self.sessions.get(&session) {
+                    session.with(|state| state.received.insert(packet_id));
+                }
+            }
+            Entry::Released {
+                session, packet_id, ..
+            } => {
+                if let Some(session) = self.sessions.get(&session) {
+                    session.with(|state| state.received.remove(&packet_id));
+                }
+            }
+            other => self.apply_topology(other),
+        }
+    }
+
+    fn restore(&mut self, queue: QueueId, restored: Restored, message: Option<&Arc<Message>>) {
+        let Some(queue) = self
+            .queues
+            .get(&queue)
+            .filter(|queue| queue.wants(restored.seq))
+        else {
+            return;
+        };
+        let message = match message {
+            Some(message) => Some(Arc::clone(message)),
+            None => self.body(restored.body),
+        };
+        match message {
+            Some(message) => queue.restore(restored, &message),
+            None => self.missing += 1,
+        }
+    }
+
+    /// The message whose record is at `at`: seen in this recovery, or still in the journal.
+    fn body(&self, at: Lsn) -> Option<Arc<Message>> {
+        if let Some(message) = self.bodies.get(&at) {
+            return Some(Arc::clone(message));
+        }
+        match decode(self.broker.core().journal.read(at)?, self.broker.origins()) {
+            Ok(Entry::Publish { message, .. }) => Some(message),
+            _ => None,
+        }
+    }
+
+    fn apply_topology(&mut self, entry: Entry) {
+        match entry {
+            Entry::ExchangeDeclared {
+                vhost,
+                name,
+                kind,
+                options,
+            } => {
+                self.in_vhost(&vhost, |vhost| {
+                    vhost.restore_exchange(Exchange::new(name, kind, options))
+                });
+            }
+            Entry::ExchangeDeleted { vhost, name } => self.in_vhost(&vhost, |vhost| {
+                vhost.change(&mut vhost.topology.lock(), |topology, table| {
+                    table.exchanges.remove(&name);
+                    topology
+                        .bindings_to
+                        .remove(&Destination::Exchange(name.clone()));
+                });
+            }),
+            Entry::QueueDeclared {
+                vhost,
+                id,
+                name,
+                options,
+            } => {
+                self.broker.core().ids.skip(id.0);
+                let Some(vhost) = self.broker.vhost(&vhost) else {
+                    return;
+                };
+                if let Some(queue) = vhost.restore_queue(id, &name, options) {
+                    self.queues.insert(id, queue);
+                }
+            }
+            Entry::QueueDeleted { vhost, id } => {
+                let (Some(vhost), Some(queue)) =
+                    (self.broker.vhost(&vhost), self.queues.remove(&id))
+                else {
+                    return;
+                };
+                vhost.delete_exclusive_queue(&queue, &mut Wakes::default());
+            }
+            Entry::Bound {
+                vhost,
+                exchange,
+                binding,
+            } => self.in_vhost(&vhost, |vhost| {
+                vhost.change(&mut vhost.topology.lock(), |topology, table| {
+                    add_binding(topology, table, &exchange, binding);
+                });
+            }),
+            Entry::Unbound {
+                vhost,
+                exchange,
+                binding,
+            } => self.in_vhost(&vhost, |vhost| {
+                vhost.change(&mut vhost.topology.lock(), |topology, table| {
+                    remove_binding(topology, table, &exchange, &binding);
+                });
+            }),
+            other => self.apply_session(other),
+        }
+    }
+
+    fn apply_session(&mut self, entry: Entry) {
+        match entry {
+            Entry::SessionOpened {
+                vhost,
+                id,
+                queue,
+                client_id,
+                expiry_s,
+            } => {
+                self.broker.core().ids.skip(id.0.max(queue.0));
+                let Some(vhost) = self.broker.vhost(&vhost) else {
+                    return;
+                };
+                if let Some(session) = vhost.restore_session(id, queue, client_id, expiry_s) {
+                    session.queue().into_iter().for_each(|queue| {
+                        self.queues.insert(queue.id, Arc::clone(queue));
+                    });
+                    self.sessions.insert(id, session);
+                }
+            }
+            Entry::SessionEnded { vhost, id } => {
+                let (Some(vhost), Some(session)) =
+                    (self.broker.vhost(&vhost), self.sessions.remove(&id))
+                else {
+                    return;
+                };
+                session.queue().into_iter().for_each(|queue| {
+                    self.queues.remove(&queue.id);
+                });
+                vhost.drop_session(&session);
+            }
+            Entry::Subscribed {
+                vhost,
+                session,
+                filter,
+                options,
+            } => {
+                if let (Some(vhost), Some(session)) =
+                    (self.broker.vhost(&vhost), self.sessions.get(&session))
+                {
+                    vhost.restore_subscription(session, &filter, options);
+                }
+            }
+            Entry::Unsubscribed {
+                vhost,
+                session,
+                filter,
+            } => {
+                if let (Some(vhost), Some(session)) =
+                    (self.broker.vhost(&vhost), self.sessions.get(&session))
+                {
+                    session.with(|state| state.subscriptions.remove(&filter));
+                    vhost.remove_subscription(session.subscriber.id, &filter);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn in_vhost(&self, name: &Name, apply: impl FnOnce(&VHost)) {
+        // A virtual host that the configuration no longer has: its entries are left alone.
+        if let Some(vhost) = self.broker.vhost(name) {
+            apply(vhost);
+        }
+    }
+}
+
+impl VHost {
+    fn restore_exchange(&self, exchange: Exchange) {
+        self.change(&mut self.topology.lock(), |_, table| {
+            if !table.exchanges.contains_key(&exchange.name) {
+                table
+                    .exchanges
+                    .insert(exchange.name.clone(), Arc::new(exchange));
+            }
+        });
+    }
+
+    fn restore_queue(
+        &self,
+        id: QueueId,
+        name: &Name,
+        options: crate::queue::QueueOptions,
+    ) -> Option<Arc<Queue>> {
+        let mut topology = self.topology.lock();
+        // A newer queue of that name is there already: this entry is older than the checkpoint.
+        if self.queue(name).is_ok_and(|known| known.id >= id) {
+            return None;
+        }
+        let limits = super::arguments::limits(name, &options).unwrap_or_default();
+        let journal = self.core.journal_for(true);
+        let queue = Queue::new(id, name.clone(), options, limits, journal);
+        self.change(&mut topology, |topology, table| {
+            insert_queue(topology, table, &queue)
+        });
+        Some(queue)
+    }
+
+    fn restore_session(
+        &self,
+        id: SessionId,
+        queue: QueueId,
+        client_id: Name,
+        expiry_s: u32,
+    ) -> Option<Arc<Session>> {
+        let mut topology = self.topology.lock();
+        if topology
+            .sessions
+            .get(&client_id)
+            .is_some_and(|known| known.id >= id)
+        {
+            return None;
+        }
+        let limits = self.core.settings.session_queue_limits;
+        let session = self.new_session(&mut topology, id, queue, client_id, true, limits);
+        session.with(|state| state.expiry_s = expiry_s);
+        Some(session)
+    }
+
+    fn restore_subscription(&self, session: &Session, filter: &Name, options: SubscriptionOptions) {
+        let Some((group, parsed)) = parse_subscription(filter) else {
+            return;
+        };
+        match &group {
+            Some(group) => self.join_group(group, &session.subscriber, &parsed, options),
+            None => self.subscribe_filter(&session.subscriber, &parsed, options),
+        }
+        session.with(|state| state.subscriptions.insert(filter.clone(), options));
+    }
+
+    /// All durable things as entries, in an order in which they can be applied. Bodies stay in the
+    /// journal, but for those below `copy_below`, which are written anew first.
+    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) {
+        let topology = self.topology.lock();
+        let table = self.table.load();
+        let vhost = || self.name.clone();
+        for exchange in table
+            .exchanges
+            .values()
+            .filter(|exchange| exchange.options.durable)
+        {
+            let (name, kind) = (exchange.name.clone(), exchange.kind);
+            let options = exchange.options.clone();
+            entry(&Entry::ExchangeDeclared {
+                vhost: vhost(),
+                name,
+                kind,
+                options,
+            });
+        }
+        let durable =
+            |queue: &&Arc<Queue>| queue.options.durable && queue.options.exclusive.is_none();
+        for queue in table.queues.values().filter(durable) {
+            let (id, name, options) = (queue.id, queue.name.clone(), queue.options.clone());
+            entry(&Entry::QueueDeclared {
+                vhost: vhost(),
+                id,
+                name,
+                options,
+            });
+        }
+        for (exchange, binding) in topology.bindings_to.values().flatten() {
+            if self.check_ends(exchange, binding) == Ok(true) {
+                let (exchange, binding) = (exchange.clone(), binding.clone());
+                entry(&Entry::Bound {
+                    vhost: vhost(),
+                    exchange,
+                    binding,
+                });
+            }
+        }
+        for session in topology
+            .sessions
+            .values()
+            .filter(|session| session.is_durable)
+        {
+            self.checkpoint_session(session, entry);
+        }
+        for queue in topology.queues_by_id.values().filter(durable) {
+            queue.checkpoint(copy_below, entry);
+        }
+        let retained = self.retained.lock().clone();
+        for message in retained.iter().filter(|message| is_kept(message)) {
+            entry(&Entry::Retained {
+                vhost: vhost(),
+                message: Arc::clone(message),
+            });
+        }
+    }
+
+    fn checkpoint_session(&self, session: &Session, entry: &mut dyn FnMut(&Entry)) {
+        let (vhost, id) = (&self.name, session.id);
+        let Some(queue) = session.queue() else { return };
+        session.with(|state| {
+            entry(&Entry::SessionOpened {
+                vhost: vhost.clone(),
+                id,
+                queue: queue.id,
+                client_id: session.client_id.clone(),
+                expiry_s: state.expiry_s,
+            });
+            for (filter, options) in &state.subscriptions {
+                let (filter, options) = (filter.clone(), *options);
+                entry(&Entry::Subscribed {
+                    vhost: vhost.clone(),
+                    session: id,
+                    filter,
+                    options,
+                });
+            }
+            for packet_id in &state.received {
+                let packet_id = *packet_id;
+                entry(&Entry::Received {
+                    vhost: vhost.clone(),
+                    session: id,
+                    packet_id,
+                });
+            }
+        });
+    }
+}
+
+/// `$` topics are the gateway's own and are made anew at each start.
+fn is_kept(message: &Message) -> bool {
+    message.address.as_bytes().first() != Some(&b'$')
+}

@@ -1,0 +1,349 @@
+//! MQTT sessions of a virtual host.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Topology, VHost};
+use crate::error::Error;
+use crate::ids::{ConnectionId, QueueId, SessionId, SubscriberId};
+use crate::journal::{Entry, Lsn, Urgency};
+use crate::name::Name;
+use crate::outbox::{Outbox, OutboxLimits, Wakes};
+use crate::queue::{Queue, QueueLimits, QueueOptions};
+use crate::session::{Session, SessionOpened, Will};
+use crate::subscriber::{Subscriber, SubscriptionOptions};
+use crate::time::Timestamp;
+use crate::timer::Due;
+use crate::topic::TopicFilter;
+
+/// What a CONNECT asks of its session.
+#[derive(Clone, Debug)]
+pub struct OpenSession {
+    /// The client's identifier, never empty.
+    pub client_id: Name,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Whether to begin anew.
+    pub clean_start: bool,
+    /// How long the session outlives the connection, in seconds;
+    /// [`crate::session::EXPIRY_NEVER_S`] for ever.
+    pub expiry_s: u32,
+    /// The will of this connection.
+    pub will: Option<Will>,
+    /// Limits of the outbox.
+    pub outbox_limits: OutboxLimits,
+    /// Limits of the queue of a new session.
+    pub queue_limits: QueueLimits,
+    /// How many messages of QoS 1 and 2 the client takes unacknowledged, at least 1.
+    pub receive_max: u16,
+}
+
+impl VHost {
+    /// Opens a session: takes over the one of that client, or makes a new one. A connection that
+    /// had it finds out by its outbox.
+    ///
+    /// # Errors
+    /// None that a client causes; [`Error::NotFound`] if the session's queue is being deleted.
+    pub fn open_session(
+        &self,
+        now: Timestamp,
+        open: OpenSession,
+        wakes: &mut Wakes,
+    ) -> Result<SessionOpened, Error> {
+        let (session, is_present, left) = {
+            let mut topology = self.topology.lock();
+            self.session_for(&mut topology, &open)
+        };
+        if let Some(left) = left {
+            self.finish_session(now, &left, wakes);
+        }
+        let former_will = session.with(|state| {
+            let has_owner = session.subscriber.outbox.owner().is_some();
+            state.expiry_s = open.expiry_s;
+            let former = std::mem::replace(&mut state.will, open.will.clone());
+            // A resumed session cancels a delayed will `[MQTT-3.1.3-9]`, but a will without delay
+            // of a connection that is taken over is sent.
+            former.filter(|will| is_present && has_owner && will.delay_s == 0)
+        });
+        if let Some(will) = former_will {
+            self.publish(now, &will.message, wakes);
+        }
+        let credit = session.attach(
+            now,
+            open.connection,
+            open.outbox_limits,
+            open.receive_max,
+            wakes,
+        )?;
+        Ok(SessionOpened {
+            session,
+            is_present,
+            credit,
+        })
+    }
+
+    /// Gives a session up at the end of a connection. `keep_will`: whether the will is to be sent.
+    /// `expiry_s`: a new expiry interval, if the client gave one. Nothing happens when the session
+    /// was taken over.
+    pub fn close_session(
+        &self,
+        now: Timestamp,
+        session: &Arc<Session>,
+        connection: ConnectionId,
+        keep_will: bool,
+        expiry_s: Option<u32>,
+        wakes: &mut Wakes,
+    ) {
+        if !session.detach(now, connection, wakes) {
+            return;
+        }
+        session.with(|state| {
+            state.expiry_s = expiry_s.unwrap_or(state.expiry_s);
+            if !keep_will {
+                state.will = None;
+            }
+        });
+        match session.wait_for_return(now) {
+            None => self.end_session(now, session, wakes),
+            Some(at) => self.set_session_timer(at, session),
+        }
+    }
+
+    /// Ends a session at once, whoever has it: an administrator wants it gone.
+    pub fn end_session(&self, now: Timestamp, session: &Arc<Session>, wakes: &mut Wakes) {
+        let forgotten = self.forget_session(&mut self.topology.lock(), session);
+        if forgotten {
+            self.finish_session(now, session, wakes);
+        }
+    }
+
+    /// The session of that client.
+    #[must_use]
+    pub fn session(&self, client_id: &str) -> Option<Arc<Session>> {
+        self.topology.lock().sessions.get(client_id).cloned()
+    }
+
+    /// How many sessions there are, connected or not.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.topology.lock().sessions.len()
+    }
+
+    /// Subscribes a session. `filter` is the text as subscribed, with any `$share/group/`;
+    /// `parsed` and `group` its parts. Returns whether the subscription was there before, and
+    /// where its record ends.
+    pub fn subscribe(
+        &self,
+        session: &Session,
+        filter: &Name,
+        parsed: &TopicFilter,
+        group: Option<&Name>,
+        options: SubscriptionOptions,
+    ) -> (bool, Option<Lsn>) {
+        match group {
+            Some(group) => self.join_group(group, &session.subscriber, parsed, options),
+            None => self.subscribe_filter(&session.subscriber, parsed, options),
+        }
+        let existed = session
+            .with(|state| state.subscriptions.insert(filter.clone(), options))
+            .is_some();
+        let entry = Entry::Subscribed {
+            vhost: self.name.clone(),
+            session: session.id,
+            filter: filter.clone(),
+            options,
+        };
+        (
+            existed,
+            session
+                .is_durable
+                .then(|| self.append(&entry, Urgency::Sync)),
+        )
+    }
+
+    /// Ends a session's subscription; returns whether it was there, and where the record ends.
+    pub fn unsubscribe(&self, session: &Session, filter: &Name) -> (bool, Option<Lsn>) {
+        let existed = session
+            .with(|state| state.subscriptions.remove(filter))
+            .is_some();
+        self.remove_subscription(session.subscriber.id, filter);
+        let entry = Entry::Unsubscribed {
+            vhost: self.name.clone(),
+            session: session.id,
+            filter: filter.clone(),
+        };
+        let journalled = existed && session.is_durable;
+        (
+            existed,
+            journalled.then(|| self.append(&entry, Urgency::Sync)),
+        )
+    }
+
+    /// Looks at a session whose time has come.
+    pub(crate) fn session_due(&self, now: Timestamp, session: &Arc<Session>, wakes: &mut Wakes) {
+        let due = session.due(now);
+        if let Some(will) = due.will {
+            self.publish(now, &will.message, wakes);
+        }
+        if due.has_expired {
+            self.end_session(now, session, wakes);
+        } else if let Some(at) = due.next_at {
+            self.set_session_timer(at, session);
+        }
+    }
+
+    pub(super) fn set_session_timer(&self, at: Timestamp, session: &Arc<Session>) {
+        if at < Timestamp(u64::MAX) {
+            self.core
+                .timers
+                .set(at, Due::Session(Arc::downgrade(session)));
+        }
+    }
+
+    /// The session to use, whether it was there, and the one that a clean start leaves behind.
+    fn session_for(
+        &self,
+        topology: &mut Topology,
+        open: &OpenSession,
+    ) -> (Arc<Session>, bool, Option<Arc<Session>>) {
+        let existing = topology.sessions.get(&open.client_id).cloned();
+        let wants_durable = open.expiry_s > 0;
+        let left = match existing {
+            Some(session) if !open.clean_start && session.is_durable == wants_durable => {
+                return (session, true, None);
+            }
+            Some(session) if !open.clean_start && session.is_durable => {
+                return (session, true, None);
+            }
+            other => other.filter(|session| self.forget_session(topology, session)),
+        };
+        let (id, queue) = (
+            SessionId(self.core.ids.next()),
+            QueueId(self.core.ids.next()),
+        );
+        let session = self.new_session(
+            topology,
+            id,
+            queue,
+            open.client_id.clone(),
+            wants_durable,
+            open.queue_limits,
+        );
+        if wants_durable {
+            let entry = Entry::SessionOpened {
+                vhost: self.name.clone(),
+                id,
+                queue,
+                client_id: open.client_id.clone(),
+                expiry_s: open.expiry_s,
+            };
+            self.append(&entry, Urgency::Sync);
+        }
+        (session, false, left)
+    }
+
+    pub(super) fn new_session(
+        &self,
+        topology: &mut Topology,
+        id: SessionId,
+        queue: QueueId,
+        client_id: Name,
+        is_durable: bool,
+        limits: QueueLimits,
+    ) -> Arc<Session> {
+        let options = QueueOptions {
+            durable: is_durable,
+            ..QueueOptions::default()
+        };
+        let journal = self.core.journal_for(is_durable);
+        let queue = Queue::new(queue, client_id.clone(), options, limits, journal);
+        topology.queues_by_id.insert(queue.id, Arc::clone(&queue));
+        let subscriber = Arc::new(Subscriber {
+            id: SubscriberId::unique(),
+            outbox: Outbox::detached(),
+            queue: Some(queue),
+        });
+        let vhost = self.this.clone();
+        let session = Session::new(id, client_id.clone(), subscriber, is_durable, vhost);
+        topology.sessions.insert(client_id, Arc::clone(&session));
+        topology.sessions_by_id.insert(id, Arc::clone(&session));
+        session
+    }
+
+    /// Takes a session out of the books; false when it was not in them.
+    fn forget_session(&self, topology: &mut Topology, session: &Arc<Session>) -> bool {
+        if topology.sessions_by_id.remove(&session.id).is_none() {
+            return false;
+        }
+        topology.sessions.remove(&session.client_id);
+        if let Some(queue) = session.queue() {
+            topology.queues_by_id.remove(&queue.id);
+        }
+        if session.is_durable {
+            let entry = Entry::SessionEnded {
+                vhost: self.name.clone(),
+                id: session.id,
+            };
+            self.append(&entry, Urgency::Sync);
+        }
+        true
+    }
+
+    /// Ends what a forgotten session still has: subscriptions, queue, will, connection.
+    fn finish_session(&self, now: Timestamp, session: &Arc<Session>, wakes: &mut Wakes) {
+        let Some((filters, will)) = session.end() else {
+            return;
+        };
+        for filter in &filters {
+            self.remove_subscription(session.subscriber.id, filter);
+        }
+        session.queue().into_iter().for_each(|queue| {
+            queue.delete(wakes);
+        });
+        if let Some(owner) = session.subscriber.outbox.owner() {
+            session.subscriber.outbox.detach(owner);
+            session.subscriber.outbox.poke(wakes);
+        }
+        if let Some(will) = will {
+            self.publish(now, &will.message, wakes);
+        }
+    }
+
+    /// Takes a session away without a trace in the journal: it is already there.
+    pub(super) fn drop_session(&self, session: &Arc<Session>) {
+        let mut topology = self.topology.lock();
+        topology.sessions_by_id.remove(&session.id);
+        topology.sessions.remove(&session.client_id);
+        session.queue().into_iter().for_each(|queue| {
+            topology.queues_by_id.remove(&queue.id);
+        });
+        drop(topology);
+        for filter in session.end().into_iter().flat_map(|(filters, _)| filters) {
+            self.remove_subscription(session.subscriber.id, &filter);
+        }
+    }
+
+    pub(super) fn remove_subscription(&self, subscriber: SubscriberId, filter: &Name) {
+        let Some((group, parsed)) = parse_subscription(filter) else {
+            return;
+        };
+        match group {
+            Some(group) => self.leave_group(&group, subscriber, &parsed),
+            None => self.unsubscribe_filter(subscriber, &parsed),
+        };
+    }
+}
+
+/// Splits a subscription's text into the group that shares it, if any, and the filter
+/// `[MQTT-4.8.2-1]`; none when it is malformed.
+#[must_use]
+pub fn parse_subscription(text: &str) -> Option<(Option<Name>, TopicFilter)> {
+    let parse = |filter: &str| TopicFilter::parse(Bytes::copy_from_slice(filter.as_bytes())).ok();
+    let Some(shared) = text.strip_prefix("$share/") else {
+        return Some((None, parse(text)?));
+    };
+    let (group, filter) = shared.split_once('/')?;
+    let is_name = !group.is_empty() && !group.contains(['+', '#']);
+    is_name.then(|| parse(filter).map(|filter| (Some(group.into()), filter)))?
+}
