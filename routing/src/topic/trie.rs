@@ -242,7 +242,7 @@ mod tests {
     fn found<V: Clone + Ord>(trie: &Trie<usize, V>, address: &Address, hide: bool) -> Vec<usize> {
         let mut out = Vec::new();
         trie.matches(&address.levels().collect::<Vec<_>>(), hide, |key, _| {
-            out.push(*key)
+            out.push(*key);
         });
         out.sort_unstable();
         out

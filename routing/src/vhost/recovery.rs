@@ -179,7 +179,7 @@ impl<'a> Recovery<'a> {
                 options,
             } => {
                 self.in_vhost(&vhost, |vhost| {
-                    vhost.restore_exchange(Exchange::new(name, kind, options))
+                    vhost.restore_exchange(Exchange::new(name, kind, options));
                 });
             }
             Entry::ExchangeDeleted { vhost, name } => self.in_vhost(&vhost, |vhost| {
@@ -327,7 +327,7 @@ impl VHost {
         let journal = self.core.journal_for(true);
         let queue = Queue::new(id, name.clone(), options, limits, journal);
         self.change(&mut topology, |topology, table| {
-            insert_queue(topology, table, &queue)
+            insert_queue(topology, table, &queue);
         });
         Some(queue)
     }

@@ -39,6 +39,24 @@ pub struct OpenSession {
     pub receive_max: u16,
 }
 
+/// How a connection leaves its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseSession {
+    /// Whether the will is to be sent: the connection was not ended by a normal DISCONNECT.
+    pub keep_will: bool,
+    /// A new expiry interval in seconds, if the client gave one `[MQTT-3.14.2-2]`.
+    pub expiry_s: Option<u32>,
+}
+
+/// A session to be made.
+pub(super) struct NewSession {
+    pub(super) id: SessionId,
+    pub(super) queue: QueueId,
+    pub(super) client_id: Name,
+    pub(super) is_durable: bool,
+    pub(super) limits: QueueLimits,
+}
+
 impl VHost {
     /// Opens a session: takes over the one of that client, or makes a new one. A connection that
     /// had it finds out by its outbox.
@@ -48,12 +66,12 @@ impl VHost {
     pub fn open_session(
         &self,
         now: Timestamp,
-        open: OpenSession,
+        open: &OpenSession,
         wakes: &mut Wakes,
     ) -> Result<SessionOpened, Error> {
         let (session, is_present, left) = {
             let mut topology = self.topology.lock();
-            self.session_for(&mut topology, &open)
+            self.session_for(&mut topology, open)
         };
         if let Some(left) = left {
             self.finish_session(now, &left, wakes);
@@ -83,24 +101,21 @@ impl VHost {
         })
     }
 
-    /// Gives a session up at the end of a connection. `keep_will`: whether the will is to be sent.
-    /// `expiry_s`: a new expiry interval, if the client gave one. Nothing happens when the session
-    /// was taken over.
+    /// Gives a session up at the end of a connection. Nothing happens when it was taken over.
     pub fn close_session(
         &self,
         now: Timestamp,
         session: &Arc<Session>,
         connection: ConnectionId,
-        keep_will: bool,
-        expiry_s: Option<u32>,
+        close: CloseSession,
         wakes: &mut Wakes,
     ) {
         if !session.detach(now, connection, wakes) {
             return;
         }
         session.with(|state| {
-            state.expiry_s = expiry_s.unwrap_or(state.expiry_s);
-            if !keep_will {
+            state.expiry_s = close.expiry_s.unwrap_or(state.expiry_s);
+            if !close.keep_will {
                 state.will = None;
             }
         });
