@@ -247,10 +247,6 @@ impl Outbox {
     ///
     /// # Errors
     /// The delivery, when it was not taken.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the delivery is moved on, not copied"
-    )]
     pub fn offer(self: &Arc<Self>, delivery: Delivery, wakes: &mut Wakes) -> Result<(), Delivery> {
         let mut state = self.state.lock();
         if state.owner.is_none() || state.overflowed {

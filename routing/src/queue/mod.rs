@@ -206,15 +206,15 @@ impl Queue {
         }
         let seq = Seq(state.next_seq);
         state.next_seq += 1;
-        let body = self.journal_message(&mut state, seq, message, qos, matched, enqueue);
-        let entry = Entry {
+        let mut entry = Entry {
             seq,
             message: Arc::clone(message),
             qos,
             matched: matched.cloned(),
-            body,
+            body: None,
             redeliveries: 0,
         };
+        self.journal_message(&mut state.scratch, &mut entry, enqueue);
         let stays = if goes_out {
             self.hand_out(&mut state, entry, enqueue.wakes)
         } else {
@@ -491,32 +491,23 @@ impl Queue {
         self.journal_settled(state, &gone)
     }
 
-    /// Journals a message that must survive; returns the record with its body.
-    fn journal_message(
-        &self,
-        state: &mut State,
-        seq: Seq,
-        message: &Message,
-        qos: QoS,
-        matched: Option<&Arc<Matched>>,
-        enqueue: &mut Enqueue<'_>,
-    ) -> Option<Lsn> {
-        if !self.options.durable || qos == QoS::AtMostOnce {
-            return None;
+    /// Journals a message that must survive.
+    fn journal_message(&self, scratch: &mut Vec<u8>, entry: &mut Entry, enqueue: &mut Enqueue<'_>) {
+        if !self.options.durable || entry.qos == QoS::AtMostOnce {
+            return;
         }
-        let matched = matched.map(Arc::as_ref);
-        let scratch = &mut state.scratch;
+        let (seq, qos, matched) = (entry.seq, entry.qos, entry.matched.as_deref());
         scratch.clear();
         let appended = if let Some(body) = enqueue.body {
             journal::put_enqueue(scratch, self.id, seq, qos, matched, body);
             self.journal.append(&[scratch], Urgency::Sync)
         } else {
-            journal::put_publish(scratch, self.id, seq, qos, matched, message);
+            journal::put_publish(scratch, self.id, seq, qos, matched, &entry.message);
             self.journal
-                .append(&[scratch, &message.payload], Urgency::Sync)
+                .append(&[scratch, &entry.message.payload], Urgency::Sync)
         };
         enqueue.end = Some(appended.end);
-        Some(*enqueue.body.get_or_insert(appended.start))
+        entry.body = Some(*enqueue.body.get_or_insert(appended.start));
     }
 
     fn journal_gone(&self, state: &mut State, entry: &Entry) {

@@ -13,7 +13,7 @@ mod subscriptions;
 
 pub use exchanges::Declare;
 pub use recovery::Recovery;
-pub use sessions::{OpenSession, parse_subscription};
+pub use sessions::{CloseSession, OpenSession, parse_subscription};
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::exchanges::{add_binding, remove_binding};
 use super::queues::insert_queue;
+use super::sessions::NewSession;
 use super::{VHost, parse_subscription};
 use crate::binding::Destination;
 use crate::broker::Broker;
@@ -348,7 +349,14 @@ impl VHost {
             return None;
         }
         let limits = self.core.settings.session_queue_limits;
-        let session = self.new_session(&mut topology, id, queue, client_id, true, limits);
+        let new = NewSession {
+            id,
+            queue,
+            client_id,
+            is_durable: true,
+            limits,
+        };
+        let session = self.new_session(&mut topology, new);
         session.with(|state| state.expiry_s = expiry_s);
         Some(session)
     }

@@ -239,11 +239,13 @@ impl VHost {
         );
         let session = self.new_session(
             topology,
-            id,
-            queue,
-            open.client_id.clone(),
-            wants_durable,
-            open.queue_limits,
+            NewSession {
+                id,
+                queue,
+                client_id: open.client_id.clone(),
+                is_durable: wants_durable,
+                limits: open.queue_limits,
+            },
         );
         if wants_durable {
             let entry = Entry::SessionOpened {
@@ -258,15 +260,14 @@ impl VHost {
         (session, false, left)
     }
 
-    pub(super) fn new_session(
-        &self,
-        topology: &mut Topology,
-        id: SessionId,
-        queue: QueueId,
-        client_id: Name,
-        is_durable: bool,
-        limits: QueueLimits,
-    ) -> Arc<Session> {
+    pub(super) fn new_session(&self, topology: &mut Topology, new: NewSession) -> Arc<Session> {
+        let NewSession {
+            id,
+            queue,
+            client_id,
+            is_durable,
+            limits,
+        } = new;
         let options = QueueOptions {
             durable: is_durable,
             ..QueueOptions::default()
