@@ -1,1 +1,51 @@
-//! The journal: a write-ahead log of opaque records.
+//! The journal: a write-ahead log of opaque records, with checkpoints.
+//!
+//! It knows nothing of what it stores. One directory holds one log, owned by one process:
+//!
+//! ```text
+//! lock                        flock of the running process
+//! journal/<base>.seg          the log, in segments (format.rs draws every byte)
+//! journal/ready-<n>.seg       segments to come, zero-filled or recycled (segment.rs)
+//! checkpoint/<position>.ckpt  the state at a position, the last two (checkpoint.rs)
+//! ```
+//!
+//! How a record becomes durable:
+//!
+//! ```text
+//! any thread            Journal::append: copied to its final position in memory   (tail.rs)
+//! committer thread      one write, one fdatasync for all that waits; publishes
+//!                       `durable`, calls back                                     (committer.rs)
+//! filler thread         makes and recycles segments, watches the disk             (segment.rs)
+//! ```
+//!
+//! Invariant: a position is durable only after `fdatasync` returned (or `write`, if the operator
+//! chose [`SyncPolicy::Os`]); there is no third state.
+//! Invariant: what was durable is there after a restart, or the restart is refused.
+//! Invariant: no write or sync of the log is ever tried a second time.
+//! Invariant: no runtime, no notion of a message: nothing here that a replicated log could not do.
+
+mod checkpoint;
+mod committer;
+mod error;
+mod files;
+mod format;
+mod journal;
+mod lsn;
+mod recovery;
+mod segment;
+mod settings;
+mod shared;
+mod stats;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Damage, Error, Refused};
+pub use files::{DiskFiles, File, Files, Operation, SimFiles};
+pub use format::FORMAT_VERSION;
+pub use journal::Journal;
+pub use lsn::{Appended, Lsn};
+pub use recovery::Recovery;
+pub use settings::{Settings, SyncPolicy};
+pub use stats::{Health, Histogram, Stats};
+pub use tail::Urgency;

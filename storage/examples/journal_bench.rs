@@ -1,0 +1,162 @@
+//! Durable records per second: the journal against a bare loop of one write and one `fdatasync`
+//! into a zero-filled file, which is the most this disk can do.
+//!
+//! `cargo run --profile quick -p storage --example journal_bench [DIR [SECONDS]]`
+//!
+//! A window of `n` means: `n` records are on their way, the next follow when these are durable.
+//! The bare loop writes `n` records at once, from a buffer that is ready, on one thread.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use storage::{DiskFiles, Files, Journal, Lsn, Settings, Urgency};
+
+const RECORD_BYTES: usize = 1024;
+const ROUNDS: usize = 5;
+
+struct Run {
+    records_per_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let dir = PathBuf::from(arguments.next().unwrap_or_else(|| "bench-data".to_owned()));
+    let seconds = arguments.next().map_or(Ok(1.0), |text| text.parse())?;
+    let limit = Duration::from_secs_f64(seconds);
+    std::fs::create_dir_all(&dir)?;
+    report("window | kind    | records/s best (median) | commit p50, p99 of the best");
+    for window in [1, 64, 512] {
+        for (kind, run) in [
+            ("bare", bare as fn(&Path, usize, Duration) -> _),
+            ("journal", journal),
+        ] {
+            let mut runs = Vec::new();
+            for _ in 0..ROUNDS {
+                runs.push(run(&dir, window, limit)?);
+            }
+            print(window, kind, runs);
+        }
+    }
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}
+
+fn print(window: usize, kind: &str, mut runs: Vec<Run>) {
+    runs.sort_by(|a, b| b.records_per_second.total_cmp(&a.records_per_second));
+    let median = runs
+        .get(ROUNDS / 2)
+        .map_or(0.0, |run| run.records_per_second);
+    if let Some(best) = runs.first() {
+        let Run {
+            records_per_second,
+            p50,
+            p99,
+        } = best;
+        report(&format!(
+            "{window:6} | {kind:7} | {records_per_second:11.0} ({median:9.0}) | {p50:?}, {p99:?}"
+        ));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark's result")]
+fn report(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn measure(
+    window: usize,
+    limit: Duration,
+    mut commit: impl FnMut() -> Result<(), Box<dyn Error>>,
+) -> Result<Run, Box<dyn Error>> {
+    for _ in 0..20 {
+        commit()?;
+    }
+    let start = now();
+    let mut took = Vec::new();
+    while start.elapsed() < limit {
+        let commit_start = now();
+        commit()?;
+        took.push(commit_start.elapsed());
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    took.sort_unstable();
+    let at = |percent: usize| {
+        took.get(took.len() * percent / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    let records = u32::try_from(took.len() * window)?;
+    Ok(Run {
+        records_per_second: f64::from(records) / elapsed,
+        p50: at(50),
+        p99: at(99),
+    })
+}
+
+fn bare(dir: &Path, window: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
+    const FILE_BYTES: u64 = 64 << 20;
+    let path = dir.join("bare");
+    let file = DiskFiles.create(&path)?;
+    let zeros = vec![0; 1 << 20];
+    for chunk in 0..FILE_BYTES >> 20 {
+        file.write_all_at(&[&zeros], chunk << 20)?;
+    }
+    file.sync_data()?;
+    let batch = vec![0x55; RECORD_BYTES * window];
+    let bytes = u64::try_from(batch.len())?;
+    let mut offset = 0;
+    let run = measure(window, limit, || {
+        if offset + bytes > FILE_BYTES {
+            offset = 0;
+        }
+        file.write_all_at(&[&batch], offset)?;
+        offset += bytes;
+        Ok(file.sync_data()?)
+    });
+    DiskFiles.remove(&path)?;
+    run
+}
+
+fn journal(dir: &Path, window: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
+    let data_dir = dir.join("data");
+    let settings = Settings {
+        disk_min_free_bytes: 0,
+        ..Settings::new(&data_dir)
+    };
+    let opening = now();
+    let (journal, _) = Journal::open(settings, DiskFiles)?;
+    let opened = opening.elapsed();
+    let record = [0x55; RECORD_BYTES];
+    let mut since_trim = Lsn::ZERO;
+    while journal.stats().segments_ready < 2 {
+        std::thread::yield_now();
+    }
+    let run = measure(window, limit, || {
+        let mut end = Lsn::ZERO;
+        for _ in 0..window {
+            end = journal.append(&[&record], Urgency::Sync)?.end;
+        }
+        journal.wait_durable(end)?;
+        if end.0 - since_trim.0 > 128 << 20 {
+            // As the gateway does it: what is gone frees its segments.
+            journal.checkpoint(end, [])?;
+            journal.trim(end);
+            since_trim = end;
+        }
+        Ok(())
+    });
+    if window == 1 {
+        report(&format!("         open took {opened:?}"));
+    }
+    journal.close()?;
+    std::fs::remove_dir_all(&data_dir)?;
+    run
+}

@@ -1,0 +1,357 @@
+//! The handle on the journal: opening, and the operations that any thread may call.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+
+use crate::checkpoint::{self, Found};
+use crate::committer::Committer;
+use crate::error::{Damage, Error, Refused};
+use crate::files::Files;
+use crate::format::LogId;
+use crate::lsn::{Appended, Lsn};
+use crate::recovery::{Recovery, Walked, open_segments, walk};
+use crate::segment::{Pool, Segment};
+use crate::settings::Settings;
+use crate::shared::{Parts, Shared};
+use crate::stats::{Health, Stats};
+use crate::tail::{Phase, Tail, TailLimits, Urgency};
+
+/// Size of the segment that each start begins. Small, because it is zero-filled before the
+/// journal is ready (2 ms); all others are filled in the background.
+const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
+
+/// The write-ahead log: an endless sequence of opaque records, of which the newest part is kept.
+///
+/// Clones are handles on the same journal. Appending and asking never block; `read`,
+/// `checkpoint`, `wait_durable` and `close` do. Dropping the last handle without
+/// [`Journal::close`] is a crash: what was not durable may be lost.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Journal {
+    /// Locks the data directory, recovers what is there, and starts the journal's two threads.
+    ///
+    /// Everything that was ever durable is in the checkpoint and the records of the
+    /// [`Recovery`]; beyond that, a prefix of what had been appended.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::Settings`], [`Error::NewerVersion`], [`Error::Io`]; and
+    /// [`Error::Damaged`] if something that had been durable cannot be read.
+    pub fn open(settings: Settings, files: impl Files) -> Result<(Self, Recovery), Error> {
+        let (shared, committer, recovery) = open_shared(settings, Arc::new(files))?;
+        let filler = Arc::clone(&shared);
+        let threads = [
+            spawn("journal-commit", move || committer.run())?,
+            spawn("journal-fill", move || fill(&filler))?,
+        ];
+        let handle = Handle {
+            shared,
+            threads: Mutex::new(threads.into()),
+        };
+        Ok((
+            Self {
+                handle: Arc::new(handle),
+            },
+            recovery,
+        ))
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// Appends one record, the concatenation of `parts`, and says where it will lie. A memory
+    /// copy under a short lock: never I/O, never waits for the disk.
+    ///
+    /// A record is atomic: after a crash it is there as a whole or not at all. Records survive
+    /// in order: if one is there, all that were appended before it are.
+    ///
+    /// # Errors
+    /// See [`Refused`]; nothing was appended then.
+    pub fn append(&self, parts: &[&[u8]], urgency: Urgency) -> Result<Appended, Refused> {
+        self.shared().append(parts, urgency)
+    }
+
+    /// Every record with `end` at or below this position is durable, as
+    /// [`crate::SyncPolicy`] defines it. One atomic load.
+    pub fn durable(&self) -> Lsn {
+        self.shared().durable()
+    }
+
+    /// Blocks until [`Journal::durable`] is at or beyond `end`, asking for a commit if needed.
+    ///
+    /// # Errors
+    /// [`Error::Failed`]; [`Error::Closed`] also for a position that was never appended.
+    pub fn wait_durable(&self, end: Lsn) -> Result<(), Error> {
+        self.shared().wait_durable(end)
+    }
+
+    /// Sets the function that is called after each advance of [`Journal::durable`] (with it) and
+    /// after each change of [`Journal::health`]. It runs on the journal's own threads, so it must
+    /// be short, must not block and must not call `close`. Set once: `false` if one was set.
+    pub fn on_durable(&self, callback: Box<dyn Fn(Lsn) + Send + Sync>) -> bool {
+        self.shared().set_callback(callback)
+    }
+
+    /// Reads a record's body by its address. Blocks on the disk, and for a record that is not
+    /// written yet, on that.
+    ///
+    /// # Errors
+    /// [`Error::Trimmed`]; [`Error::NoRecord`] if the checksum fails or no record starts there;
+    /// [`Error::Io`].
+    pub fn read(&self, start: Lsn) -> Result<Bytes, Error> {
+        self.shared().read(start)
+    }
+
+    /// Writes a checkpoint: the state that results from all records before `at`. Blocks until it
+    /// is durable, and first until the log is durable up to `at`.
+    ///
+    /// A start then replays from `at`. If the parts have positions of their own, at which they
+    /// were taken, `at` is the least of them. Two checkpoints are kept. A failure leaves the
+    /// journal as it was.
+    ///
+    /// # Errors
+    /// [`Error::CheckpointBehind`], [`Error::Failed`], [`Error::Closed`] if `at` was never
+    /// appended, [`Error::Settings`] for a part of 4 GiB or more, [`Error::Io`].
+    pub fn checkpoint(&self, at: Lsn, parts: impl IntoIterator<Item = Bytes>) -> Result<(), Error> {
+        write_checkpoint(self.shared(), at, parts.into_iter())
+    }
+
+    /// Gives up the log below this position: the caller guarantees that nothing there is needed,
+    /// neither by address nor for a replay.
+    ///
+    /// Whole segments are recycled, and never what the older of the two kept checkpoints would
+    /// replay: without two checkpoints nothing is recycled. The wish is remembered.
+    pub fn trim(&self, below: Lsn) {
+        let shared = self.shared();
+        let floor = checkpoints(shared).floor();
+        shared.trim(below, floor);
+    }
+
+    /// How the journal is.
+    pub fn health(&self) -> Health {
+        self.shared().health()
+    }
+
+    /// What the first failure was, when [`Journal::health`] is [`Health::Failed`].
+    pub fn failure(&self) -> Option<Error> {
+        self.shared().failure()
+    }
+
+    /// A snapshot of the counters.
+    pub fn stats(&self) -> Stats {
+        self.shared().stats()
+    }
+
+    /// Ends the journal: everything appended becomes durable, then a mark says that this was a
+    /// clean end. Other handles are refused from now on.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if it failed before or fails now; [`Error::Closed`] if it was closed.
+    pub fn close(self) -> Result<(), Error> {
+        let shared = self.shared();
+        let entered = shared.enter(Phase::Closing);
+        self.handle.join();
+        match shared.failure() {
+            Some(failed) => Err(failed),
+            None if entered => Ok(()),
+            None => Err(Error::Closed),
+        }
+    }
+}
+
+impl Handle {
+    fn join(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // The last handle may be dropped by the callback, on one of these threads.
+            if thread.thread().id() != std::thread::current().id() {
+                // A panic on the committer aborts; one on the filler costs only speed.
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.enter(Phase::Abandoned);
+        self.join();
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let thread = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body);
+    thread.map_err(Error::io("start thread", Path::new(name)))
+}
+
+/// The filler thread: keeps the pool of segments full.
+fn fill(shared: &Shared) {
+    while shared.phase() == Phase::Open {
+        shared.wait_for_refill();
+        if let Err(error) = shared.refill() {
+            shared.fail(&error);
+        }
+    }
+}
+
+fn checkpoints(shared: &Shared) -> std::sync::MutexGuard<'_, checkpoint::Checkpoints> {
+    shared
+        .checkpoints
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn write_checkpoint(
+    shared: &Shared,
+    at: Lsn,
+    parts: impl Iterator<Item = Bytes>,
+) -> Result<(), Error> {
+    let mut checkpoints = checkpoints(shared);
+    if let Some(last) = checkpoints.last().filter(|last| *last > at) {
+        return Err(Error::CheckpointBehind { at, last });
+    }
+    shared.wait_synced(at)?;
+    let dir = shared.checkpoint_dir();
+    checkpoint::write(
+        &*shared.files,
+        &dir,
+        (shared.log, at, shared.synced()),
+        parts,
+    )?;
+    checkpoints.add(&*shared.files, &dir, at)?;
+    shared.trim(Lsn::ZERO, checkpoints.floor());
+    Ok(())
+}
+
+/// Opens everything but the threads.
+pub(crate) fn open_shared(
+    settings: Settings,
+    files: Arc<dyn Files>,
+) -> Result<(Arc<Shared>, Committer, Recovery), Error> {
+    settings.check()?;
+    let journal_dir = settings.data_dir.join("journal");
+    let checkpoint_dir = settings.data_dir.join("checkpoint");
+    for dir in [&settings.data_dir, &journal_dir, &checkpoint_dir] {
+        files.create_dir(dir).map_err(Error::io("create", dir))?;
+    }
+    let lock_path = settings.data_dir.join("lock");
+    let lock = files.lock(&lock_path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::Locked {
+            path: lock_path.clone(),
+        },
+        _ => Error::io("lock", &lock_path)(error),
+    })?;
+
+    let found = checkpoint::find(&*files, &checkpoint_dir)?;
+    let mut segments: Vec<Arc<Segment>> = open_segments(&*files, &journal_dir)?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    let (log, walked) = check_log(&found, &segments, &journal_dir, &*files)?;
+
+    // What was read may so far be only in the page cache of a process that was killed. It must
+    // not vanish after something newer was built on it.
+    if let Some(last) = segments.last() {
+        last.file
+            .sync_data()
+            .map_err(Error::io("sync", &last.path))?;
+    }
+    files
+        .sync_dir(&journal_dir)
+        .map_err(Error::io("sync", &journal_dir))?;
+    let recovered = segments.clone();
+
+    // Always a new segment with a new salt: what lies behind a torn tail can never come back.
+    let pool = Pool::open(Arc::clone(&files), journal_dir, &settings)?;
+    let base = segments
+        .last()
+        .map_or(0, |last| last.header.end())
+        .max(walked.end.0);
+    let base = base.next_multiple_of(8);
+    let size = FIRST_SEGMENT_BYTES.min(settings.segment_bytes);
+    let ready = pool.make(size)?;
+    let active = Arc::new(pool.begin(ready, pool.header(log, base, size, walked.end))?);
+    segments.push(Arc::clone(&active));
+
+    let Found {
+        newest,
+        damaged,
+        kept,
+    } = found;
+    let recovery = Recovery {
+        checkpoint: newest.map(|checkpoint| (checkpoint.at, checkpoint.parts)),
+        damaged_checkpoints: damaged,
+        segments: recovered,
+        walked,
+    };
+    let tail = Tail::new(TailLimits::new(&settings), walked.end, base, base + size);
+    let shared = Arc::new(Shared::new(Parts {
+        settings,
+        files,
+        log,
+        pool,
+        checkpoints: kept,
+        tail,
+        live: segments,
+        end: walked.end,
+        lock,
+    }));
+    let committer = Committer::new(Arc::clone(&shared), active, walked.end);
+    Ok((shared, committer, recovery))
+}
+
+/// Checks that nothing that was durable is missing, and finds the log's end and identity.
+fn check_log(
+    found: &Found,
+    segments: &[Arc<Segment>],
+    dir: &Path,
+    files: &dyn Files,
+) -> Result<(LogId, Walked), Error> {
+    let damaged = |at, damage| Error::Damaged {
+        path: dir.to_path_buf(),
+        at,
+        damage,
+    };
+    let from = found.newest.as_ref().map_or(Lsn::ZERO, |newest| newest.at);
+    let log = match (segments.first(), &found.newest) {
+        (Some(segment), Some(newest)) if segment.header.log != newest.log => {
+            return Err(damaged(from, Damage::OtherLog));
+        }
+        (Some(segment), _) => segment.header.log,
+        (None, Some(_)) => return Err(damaged(from, Damage::Missing)),
+        (None, None) => new_log(files),
+    };
+    if found.newest.is_none()
+        && segments
+            .first()
+            .is_some_and(|first| first.header.prev_end > 0)
+    {
+        return Err(damaged(from, Damage::Checkpoint));
+    }
+    let walked = walk(segments, from, |_, _| Ok::<(), Error>(()))?;
+    if let Some(newest) = &found.newest
+        && walked.end < newest.durable
+    {
+        return Err(damaged(walked.end, Damage::Missing));
+    }
+    Ok((log, walked))
+}
+
+fn new_log(files: &dyn Files) -> LogId {
+    let id = (u128::from(files.random()) << 64) | u128::from(files.random());
+    LogId(id.to_le_bytes())
+}

@@ -1,0 +1,201 @@
+//! What a start finds: the newest checkpoint, the log behind it, and whether anything that was
+//! acknowledged is missing. Separate because it reads only; `journal.rs` makes the new segment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Damage, Error};
+use crate::files::{Files, read_all};
+use crate::format::{FrameKind, FrameView};
+use crate::lsn::{Appended, Lsn};
+use crate::segment::Segment;
+
+/// The state of the last run, as far as the log tells it.
+#[derive(Debug)]
+pub struct Recovery {
+    pub(crate) checkpoint: Option<(Lsn, Vec<Bytes>)>,
+    pub(crate) damaged_checkpoints: Vec<PathBuf>,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) walked: Walked,
+}
+
+impl Recovery {
+    /// The newest readable checkpoint: its position and its parts, in order. Taken out.
+    pub fn take_checkpoint(&mut self) -> Option<(Lsn, Vec<Bytes>)> {
+        self.checkpoint.take()
+    }
+
+    /// Where the replay begins: the checkpoint's position, or the log's beginning.
+    pub fn start(&self) -> Lsn {
+        self.walked.from
+    }
+
+    /// Where the log of the earlier runs ends. New records lie behind.
+    pub fn end(&self) -> Lsn {
+        self.walked.end
+    }
+
+    /// Whether the last run ended with `Journal::close` (or there was none). If not, records
+    /// that nobody had been told were durable may be lost.
+    pub fn is_clean(&self) -> bool {
+        self.walked.is_clean
+    }
+
+    /// Newer checkpoints than the one used that could not be read. The log behind the older one
+    /// was kept, so nothing is lost; worth a warning all the same.
+    pub fn damaged_checkpoints(&self) -> &[PathBuf] {
+        &self.damaged_checkpoints
+    }
+
+    /// Calls `each` with every record from [`Recovery::start`] on, in order.
+    ///
+    /// May run while the journal is in use, but before the first `Journal::trim`.
+    ///
+    /// # Errors
+    /// What `each` returns, or what reading returns (everything was checked by `open` once, so
+    /// only if the disk fails meanwhile).
+    pub fn replay<E: From<Error>>(
+        self,
+        mut each: impl FnMut(Appended, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let from = self.walked.from;
+        let walked = walk(&self.segments, from, |at, body| each(at, body))?;
+        if walked.end != self.walked.end {
+            let path = self.segments.last().map(|segment| segment.path.clone());
+            let path = path.unwrap_or_default();
+            return Err(Error::Damaged {
+                path,
+                at: walked.end,
+                damage: Damage::Frame,
+            }
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// Opens all segments in `dir`, oldest first.
+pub(crate) fn open_segments(files: &dyn Files, dir: &Path) -> Result<Vec<Segment>, Error> {
+    let mut segments: Vec<Segment> = Vec::new();
+    for name in files.list(dir).map_err(Error::io("list", dir))? {
+        // Names sort as their bases do.
+        let Some(segment) = Segment::open(files, dir, &name)? else {
+            continue;
+        };
+        let damage = match segments.last() {
+            Some(last) if last.header.log != segment.header.log => Some(Damage::OtherLog),
+            Some(last) if last.header.end() < segment.header.base => Some(Damage::Missing),
+            Some(last) if last.header.end() > segment.header.base => Some(Damage::SegmentHeader),
+            _ => None,
+        };
+        if let Some(damage) = damage {
+            let at = Lsn(segment.header.base);
+            return Err(Error::Damaged {
+                path: segment.path,
+                at,
+                damage,
+            });
+        }
+        segments.push(segment);
+    }
+    Ok(segments)
+}
+
+/// What a walk over the log found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walked {
+    pub(crate) from: Lsn,
+    pub(crate) end: Lsn,
+    pub(crate) is_clean: bool,
+}
+
+/// Reads the log from the segment that holds `from` to its end, and calls `each` with every
+/// record that starts at or behind `from`.
+///
+/// A frame that cannot be read ends the log (a torn tail) unless something proves that it had
+/// been synced; then it is damage.
+pub(crate) fn walk<E: From<Error>>(
+    segments: &[Arc<Segment>],
+    from: Lsn,
+    mut each: impl FnMut(Appended, &[u8]) -> Result<(), E>,
+) -> Result<Walked, E> {
+    let skipped = segments
+        .partition_point(|s| s.header.base <= from.0)
+        .saturating_sub(1);
+    let segments = segments.get(skipped..).unwrap_or(&[]);
+    let mut walked = Walked {
+        from,
+        end: from,
+        is_clean: true,
+    };
+    let Some(first) = segments.first() else {
+        return Ok(walked);
+    };
+    if first.header.base > from.0 && first.header.prev_end > from.0 {
+        let path = first.path.clone();
+        return Err(Error::Damaged {
+            path,
+            at: from,
+            damage: Damage::Missing,
+        }
+        .into());
+    }
+    for (index, segment) in segments.iter().enumerate() {
+        let next = segments.get(index + 1).map(|next| next.header.prev_end);
+        walk_segment(segment, next, &mut walked, &mut each)?;
+    }
+    Ok(walked)
+}
+
+fn walk_segment<E: From<Error>>(
+    segment: &Segment,
+    next_prev_end: Option<u64>,
+    walked: &mut Walked,
+    each: &mut impl FnMut(Appended, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let header = &segment.header;
+    let bytes = read_all(&*segment.file).map_err(Error::io("read", &segment.path))?;
+    let bound = next_prev_end.unwrap_or_else(|| header.end());
+    let mut position = header.first_frame();
+    walked.end = Lsn(header.prev_end);
+    // Each run begins a segment: one without frames is a run that did not end cleanly.
+    walked.is_clean = false;
+    while position < bound {
+        let Some(frame) = FrameView::at(&bytes, header, position) else {
+            break;
+        };
+        for (start, end, body) in frame.records() {
+            if start >= walked.from {
+                each(Appended { start, end }, body)?;
+            }
+        }
+        walked.is_clean = frame.kind == FrameKind::Close;
+        walked.end = Lsn(frame.end);
+        position = frame.end;
+    }
+    let was_synced = match next_prev_end {
+        Some(prev_end) => prev_end > walked.end.0,
+        None => was_synced(&bytes, segment, position),
+    };
+    if was_synced {
+        let path = segment.path.clone();
+        return Err(Error::Damaged {
+            path,
+            at: Lsn(position),
+            damage: Damage::Frame,
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// Whether a later frame proves that the unreadable one at `position` had been synced.
+fn was_synced(bytes: &[u8], segment: &Segment, position: u64) -> bool {
+    let header = &segment.header;
+    let later = (position..header.end()).step_by(8).skip(1);
+    later
+        .filter_map(|position| FrameView::at(bytes, header, position))
+        .any(|frame| frame.synced > position)
+}
