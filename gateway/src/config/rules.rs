@@ -1,0 +1,225 @@
+//! What concerns more than one key: names that must resolve, values that must be unique, limits
+//! that must fit each other, and doors that must not stand open.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::diagnostic::Diagnostic;
+use super::document::{Document, Location};
+use super::section::Reader;
+use super::units::format_size;
+use super::{Config, GUEST, User};
+
+/// Reports every rule that `config` breaks.
+pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
+    let rules = Rules {
+        config,
+        document,
+        reader,
+    };
+    rules.check_unique();
+    rules.check_addresses();
+    rules.check_limits();
+    // A name that could not be read looks like one that is missing.
+    if !document.is_partial() {
+        rules.check_vhosts();
+        rules.check_anonymous_user();
+        rules.check_open_listeners();
+    }
+}
+
+struct Rules<'a> {
+    config: &'a Config,
+    document: &'a Document,
+    reader: &'a Reader<'a>,
+}
+
+impl Rules<'_> {
+    fn at(&self, path: &str) -> Option<Location> {
+        self.document.locate(path)
+    }
+
+    fn report(&self, title: String, path: &str, right: impl Into<String>) {
+        self.reader
+            .report(Diagnostic::new(title, self.at(path), right));
+    }
+
+    fn check_unique(&self) {
+        let config = self.config;
+        self.check_names(
+            "virtual host",
+            "vhosts",
+            config.vhosts.iter().map(|vhost| &vhost.name),
+        );
+        self.check_names("user", "users", config.users.iter().map(|user| &user.name));
+        self.check_names("LAN link", "lan", config.lan.iter().map(|link| &link.name));
+        for (index, user) in config.users.iter().enumerate() {
+            let noun = format!("permission of user `{}` in virtual host", user.name);
+            let list = format!("users.{index}.permissions");
+            let vhosts = user.permissions.iter().map(|permission| &permission.vhost);
+            self.check_unique_in(&noun, &list, "vhost", vhosts);
+        }
+    }
+
+    fn check_names<'n>(&self, noun: &str, list: &str, names: impl Iterator<Item = &'n String>) {
+        self.check_unique_in(noun, list, "name", names);
+    }
+
+    fn check_unique_in<'n>(
+        &self,
+        noun: &str,
+        list: &str,
+        key: &str,
+        names: impl Iterator<Item = &'n String>,
+    ) {
+        let mut first_by_name = BTreeMap::new();
+        for (index, name) in names.enumerate() {
+            // An empty name was refused already.
+            let Some(first) = first_by_name.get(name).filter(|_| !name.is_empty()) else {
+                first_by_name.insert(name, index);
+                continue;
+            };
+            let title = format!("{noun} `{name}` is declared twice");
+            let at = self.at(&format!("{list}.{index}.{key}"));
+            let first = self.at(&format!("{list}.{first}.{key}"));
+            let diagnostic = Diagnostic::new(title, at, "remove or rename this one");
+            self.reader
+                .report(diagnostic.context(first, "first declared here"));
+        }
+    }
+
+    /// Two listeners cannot bind one address; with port 0 each gets its own.
+    fn check_addresses(&self) {
+        let listeners = &self.config.listeners;
+        let messaging = listeners
+            .messaging()
+            .map(|(name, it)| (name, it.enabled, &it.bind));
+        let http = ("http", listeners.http.enabled, &listeners.http.bind);
+        let mut first_by_address: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        for (name, enabled, bind) in messaging.into_iter().chain([http]) {
+            if enabled && bind.is_empty() {
+                let right = "give it an address, or say `enabled = false`";
+                let path = format!("listeners.{name}.bind");
+                self.report(format!("listener `{name}` has no address"), &path, right);
+            }
+            for address in bind.iter().filter(|address| enabled && address.port() != 0) {
+                let Some(first) = first_by_address.insert(*address, name) else {
+                    continue;
+                };
+                let title = format!("{address} is bound twice");
+                let at = self.at(&format!("listeners.{name}.bind"));
+                let diagnostic = Diagnostic::new(title, at, "choose another port");
+                let first_at = self.at(&format!("listeners.{first}.bind"));
+                let diagnostic = diagnostic.context(first_at, "first bound here");
+                self.reader
+                    .report(diagnostic.help(format!("it is an address of `{first}` too")));
+            }
+        }
+    }
+
+    fn check_limits(&self) {
+        let resp = &self.config.resp;
+        if resp.output_bytes_soft > resp.output_bytes_hard {
+            let hard = format_size(resp.output_bytes_hard);
+            let right = format!("must be at most `resp.output_bytes_hard`, which is \"{hard}\"");
+            let title = "the soft limit is above the hard one".to_owned();
+            self.report(title, "resp.output_bytes_soft", right);
+        }
+        let storage = &self.config.storage;
+        let reserve = storage.segment_bytes * 4;
+        if storage.disk_free_min != 0 && storage.disk_free_min < reserve {
+            let title = "`storage.disk_free_min` leaves no room for the journal".to_owned();
+            let right = format!("must be at least 4 segments, \"{}\"", format_size(reserve));
+            self.report(title, "storage.disk_free_min", right);
+        }
+    }
+
+    fn check_vhosts(&self) {
+        let config = self.config;
+        for (name, listener) in config.listeners.messaging() {
+            if let Some(vhost) = &listener.vhost {
+                self.check_vhost(vhost, &format!("listeners.{name}.vhost"));
+            }
+        }
+        for (index, user) in config.users.iter().enumerate() {
+            self.check_vhost(&user.default_vhost, &format!("users.{index}.default_vhost"));
+            for (entry, permission) in user.permissions.iter().enumerate() {
+                let path = format!("users.{index}.permissions.{entry}.vhost");
+                self.check_vhost(&permission.vhost, &path);
+            }
+        }
+        for (index, link) in config.lan.iter().enumerate() {
+            self.check_vhost(&link.vhost, &format!("lan.{index}.vhost"));
+        }
+    }
+
+    fn check_vhost(&self, name: &str, path: &str) {
+        let vhosts = &self.config.vhosts;
+        if vhosts.iter().any(|vhost| vhost.name == name) {
+            return;
+        }
+        let names: Vec<_> = vhosts
+            .iter()
+            .map(|vhost| format!("`{}`", vhost.name))
+            .collect();
+        let title = format!("there is no virtual host `{name}`");
+        let right = "must be declared as [[vhosts]]";
+        let diagnostic = Diagnostic::new(title, self.at(path).or_else(|| self.at("vhosts")), right);
+        let help = format!("{path} names it; declared: {}", names.join(", "));
+        self.reader.report(diagnostic.help(help));
+    }
+
+    /// Only who asks for anonymous clients from elsewhere, or names their user, must have that user:
+    /// leaving `guest` out of `[[users]]` is how anonymous access is switched off.
+    fn check_anonymous_user(&self) {
+        let name = &self.config.authentication.anonymous_user;
+        if self.config.users.iter().any(|user| user.name == *name) {
+            return;
+        }
+        let title = format!("there is no user `{name}` for clients without credentials");
+        let key = "authentication.anonymous_user";
+        if name != GUEST {
+            self.report(title, key, "must be declared as [[users]]");
+            return;
+        }
+        for (listener, settings) in self.config.listeners.messaging() {
+            if settings.allow_anonymous {
+                let path = format!("listeners.{listener}.allow_anonymous");
+                let right = format!("declare `{name}` as [[users]], or set `{key}`");
+                self.report(title.clone(), &path, right);
+            }
+        }
+    }
+
+    /// A listener that others reach and nobody can log in at is a mistake, or a door left open.
+    fn check_open_listeners(&self) {
+        if self.config.users.iter().any(can_come_from_elsewhere) {
+            return;
+        }
+        for (name, listener) in self.config.listeners.messaging() {
+            let open = listener
+                .bind
+                .iter()
+                .find(|address| !address.ip().is_loopback());
+            let (Some(address), true) = (open, listener.enabled) else {
+                continue;
+            };
+            if listener.allow_anonymous {
+                continue;
+            }
+            let title =
+                format!("{address} is open to the network, but nobody may log in from there");
+            let right = "bind 127.0.0.1, or declare a user";
+            let at = self.at(&format!("listeners.{name}.bind"));
+            self.reader
+                .report(Diagnostic::new(title, at, right).help(format!(
+                    "add [[users]] other than `{GUEST}` (`busbar passwd` makes the hash), \
+                 or set listeners.{name}.allow_anonymous = true"
+                )));
+        }
+    }
+}
+
+fn can_come_from_elsewhere(user: &User) -> bool {
+    user.name != GUEST && user.password_hash.is_some() && !user.loopback_only
+}

@@ -1,0 +1,62 @@
+//! `[storage]`: the data directory and the journal in it.
+
+use std::path::PathBuf;
+
+use super::section::Section;
+
+/// `[storage]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Where everything durable is kept; relative to the directory the gateway is started in.
+    pub data_dir: PathBuf,
+    /// When a message counts as safe.
+    pub sync: SyncPolicy,
+    /// The size of one journal segment file, in bytes.
+    pub segment_bytes: u64,
+    /// How many segments the journal keeps before it moves old messages to page files.
+    pub segment_count_max: u32,
+    /// Publishers are blocked while the disk has fewer bytes free; zero: never.
+    pub disk_free_min: u64,
+}
+
+/// When a message counts as safe, and is confirmed to its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncPolicy {
+    /// After `fdatasync`: it survives a power failure.
+    Fsync,
+    /// After `write`: it survives the end of the process, not that of the machine.
+    Os,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("busbar-data"),
+            sync: SyncPolicy::Fsync,
+            segment_bytes: 64 << 20,
+            segment_count_max: 16,
+            disk_free_min: 1 << 30,
+        }
+    }
+}
+
+impl Storage {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let policies = [("fsync", SyncPolicy::Fsync), ("os", SyncPolicy::Os)];
+        Self {
+            data_dir: section.parsed("data_dir", "a path", default.data_dir, |text| {
+                let path = Some(PathBuf::from(text)).filter(|_| !text.is_empty());
+                path.ok_or_else(|| "must name a directory, such as \"/var/lib/busbar\"".to_owned())
+            }),
+            sync: section.choice("sync", &policies, default.sync),
+            segment_bytes: section.size("segment_bytes", 1 << 20..=1 << 30, default.segment_bytes),
+            segment_count_max: section.integer(
+                "segment_count_max",
+                2..=4096,
+                default.segment_count_max,
+            ),
+            disk_free_min: section.size("disk_free_min", 0..=1 << 50, default.disk_free_min),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `[authentication]`, `[[vhosts]]`, `[[users]]`: who may do what where.
+
+use argon2::Algorithm;
+use argon2::password_hash::phc::PasswordHash;
+use regex::Regex;
+
+use super::section::Section;
+
+/// The built-in user.
+pub const GUEST: &str = "guest";
+
+/// The tag of a user who may see and change everything.
+pub const ADMINISTRATOR: &str = "administrator";
+
+/// The hash of the password `guest`. It is cheap because the password is no secret: clients on this
+/// machine should not wait for a key derivation that protects nothing.
+const GUEST_HASH: &str = "$argon2id$v=19$m=256,t=1,p=1$YnVzYmFyLCBsb29wYmFjaw$dBU7o4xHvB/cD55ZgBBHwR0g5aPLKDaZVexaVRMATN4";
+
+/// `[authentication]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    /// The user whose permissions and virtual host a client without credentials gets.
+    pub anonymous_user: String,
+}
+
+impl Default for Authentication {
+    fn default() -> Self {
+        Self {
+            anonymous_user: GUEST.to_owned(),
+        }
+    }
+}
+
+impl Authentication {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            anonymous_user: section.text("anonymous_user", &default.anonymous_user),
+        }
+    }
+}
+
+/// One virtual host: a world of its own with exchanges, queues and topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vhost {
+    /// Its name, `/` by default.
+    pub name: String,
+}
+
+impl Vhost {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        section.require("name", "\"plant\"");
+        Self {
+            name: read_name(section, "\"plant\""),
+        }
+    }
+}
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name clients log in with.
+    pub name: String,
+    /// An argon2id hash as a PHC string, which `busbar passwd` makes; `None`: no login by password.
+    pub password_hash: Option<String>,
+    /// Roles: `administrator`, `monitoring`, `impersonator`, or any other word.
+    pub tags: Vec<String>,
+    /// The virtual host of clients that name none.
+    pub default_vhost: String,
+    /// Whether the user may log in from this machine only.
+    pub loopback_only: bool,
+    /// What the user may do, at most once per virtual host. Without an entry: nothing.
+    pub permissions: Vec<Permission>,
+}
+
+/// What a user may do in one virtual host: regular expressions over the names of exchanges and
+/// queues, as RabbitMQ has them. They match anywhere in the name unless anchored; an empty one
+/// matches nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The virtual host.
+    pub vhost: String,
+    /// Declare and delete.
+    pub configure: String,
+    /// Publish, and bind as a destination.
+    pub write: String,
+    /// Consume, get, purge, subscribe, and bind as a source.
+    pub read: String,
+}
+
+impl User {
+    /// `guest`, who may do anything, from this machine.
+    pub(super) fn guest() -> Self {
+        let all = || ".*".to_owned();
+        Self {
+            name: GUEST.to_owned(),
+            password_hash: Some(GUEST_HASH.to_owned()),
+            tags: vec![ADMINISTRATOR.to_owned()],
+            default_vhost: "/".to_owned(),
+            loopback_only: true,
+            permissions: vec![Permission {
+                vhost: "/".to_owned(),
+                configure: all(),
+                write: all(),
+                read: all(),
+            }],
+        }
+    }
+
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        section.require("name", "\"press4\"");
+        section.require("password_hash", "\"$argon2id$…\" (made by `busbar passwd`)");
+        Self {
+            name: read_name(section, "\"press4\""),
+            // A refused hash must not look like a user whom nobody can log in as.
+            password_hash: section.parsed(
+                "password_hash",
+                "a password hash",
+                Some(String::new()),
+                read_hash,
+            ),
+            tags: section.parsed_list("tags", "a string", Vec::new(), |tag| Ok(tag.to_owned())),
+            default_vhost: section.text("default_vhost", "/"),
+            loopback_only: section.boolean("loopback_only", false),
+            permissions: section
+                .tables("permissions", Permission::read)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl User {
+    /// The hash of guest's built-in password.
+    pub(crate) fn guest_hash() -> &'static str {
+        GUEST_HASH
+    }
+}
+
+impl Permission {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self {
+            vhost: section.text("vhost", "/"),
+            configure: read_pattern(section, "configure"),
+            write: read_pattern(section, "write"),
+            read: read_pattern(section, "read"),
+        }
+    }
+}
+
+fn read_name(section: &mut Section<'_>, example: &str) -> String {
+    section.parsed("name", "a name", String::new(), |text| match text.len() {
+        1..=255 => Ok(text.to_owned()),
+        _ => Err(format!("must have 1 to 255 bytes, for example {example}")),
+    })
+}
+
+/// The empty string is a user that nobody can log in as.
+fn read_hash(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let right = "must be an argon2id PHC string: `busbar passwd` makes one";
+    let hash = PasswordHash::new(text).map_err(|reason| format!("{right} ({reason})"))?;
+    let is_complete = hash.salt.is_some() && hash.hash.is_some();
+    let is_argon2id = Algorithm::try_from(hash.algorithm.as_str()) == Ok(Algorithm::Argon2id);
+    let is_known = argon2::Params::try_from(&hash).is_ok();
+    if is_complete && is_argon2id && is_known {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(right.to_owned())
+    }
+}
+
+fn read_pattern(section: &mut Section<'_>, key: &'static str) -> String {
+    section.parsed(key, "a regular expression", String::new(), |text| {
+        // The reason's last line is the gist; the rest draws the place once more.
+        let gist = |reason: regex::Error| {
+            let reason = reason.to_string();
+            reason
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned()
+        };
+        Regex::new(text).map(|_| text.to_owned()).map_err(gist)
+    })
+}
