@@ -155,9 +155,6 @@ impl LanLink {
         let direction = section.choice("direction", &DIRECTIONS, Direction::In);
         if direction.sends() {
             section.require("filters", "[\"plant/#\"]");
-        } else if section.has("filters") {
-            let right = "remove this, or say direction = \"out\" or \"both\"";
-            section.refuse_key("filters", "this link sends nothing", right);
         }
         Self {
             name: section.text("name", ""),

@@ -165,7 +165,7 @@ impl Default for Resp {
             output_bytes_hard: 32 << 20,
             output_bytes_soft: 8 << 20,
             output_soft_time: Duration::from_secs(60),
-            strings_bytes_max: 16 << 20,
+            strings_bytes_max: 64 << 20,
         }
     }
 }
