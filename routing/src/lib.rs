@@ -31,6 +31,8 @@ pub mod shared;
 pub mod subscriber;
 mod sync;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod timer;
 pub mod topic;

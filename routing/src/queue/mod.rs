@@ -8,6 +8,8 @@ mod backlog;
 mod consumer;
 mod entry;
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 pub use consumer::{Consumer, Credit};
 pub(crate) use recovery::Restored;

@@ -10,6 +10,8 @@ mod queues;
 mod recovery;
 mod sessions;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 pub use exchanges::Declare;
 pub use recovery::Recovery;

@@ -1,0 +1,718 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::delivery::{Delivery, Matched, Source};
+use crate::outbox::{Item, Outbox, OutboxLimits, Standing};
+use crate::publisher::{KeyForm, Publisher};
+use crate::queue::{QueueLimits, QueueOptions};
+use crate::session::Will;
+use crate::subscriber::{Subscriber, SubscriptionOptions};
+use crate::testing::{ORIGIN, RecordingJournal};
+use crate::topic::Glob;
+use crate::value::{Table, Value};
+use crate::{
+    Broker, ConnectionId, ConsumerId, ExchangeKind, ExchangeOptions, MessageBuilder, Settings,
+    SubscriberId,
+};
+
+const NOW: Timestamp = Timestamp(1_000);
+
+fn broker(journal: &Arc<RecordingJournal>) -> Broker {
+    Broker::new(
+        Settings::default(),
+        Arc::clone(journal) as _,
+        vec![&ORIGIN],
+        Box::new(|| {}),
+    )
+}
+
+fn vhost(broker: &Broker) -> Arc<VHost> {
+    Arc::clone(broker.vhost("/").unwrap())
+}
+
+/// Publishes, and says how many received it.
+fn publish(vhost: &Arc<VHost>, exchange: &str, key: &str, form: KeyForm) -> u64 {
+    publish_with(vhost, exchange, key, form, |_| {})
+}
+
+fn publish_with(
+    vhost: &Arc<VHost>,
+    exchange: &str,
+    key: &str,
+    form: KeyForm,
+    change: impl FnOnce(&mut MessageBuilder),
+) -> u64 {
+    let mut publisher = Publisher::new(Arc::clone(vhost));
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    let to = publisher.resolve(exchange.as_bytes(), &key, form).unwrap();
+    let payload = Bytes::from_static(b"body");
+    let name = to.exchange.name.clone();
+    let mut builder = MessageBuilder::new(to.address.clone(), name, payload, &ORIGIN);
+    change(&mut builder);
+    publisher.publish(NOW, &to, &builder.build()).receivers
+}
+
+fn declare(vhost: &VHost, name: &str) -> Arc<Queue> {
+    let options = QueueOptions {
+        durable: true,
+        ..QueueOptions::default()
+    };
+    vhost
+        .declare_queue(ConnectionId(0), &name.into(), options)
+        .unwrap()
+        .0
+}
+
+fn bind(vhost: &VHost, exchange: &str, queue: &str, key: &'static str) {
+    let destination = Destination::Queue(queue.into());
+    let key = Bytes::from_static(key.as_bytes());
+    let binding = Binding {
+        destination,
+        key,
+        arguments: Table::default(),
+    };
+    vhost.bind(&exchange.into(), binding).unwrap();
+}
+
+fn filter(text: &str) -> TopicFilter {
+    TopicFilter::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
+
+/// A live subscriber.
+struct Client {
+    connection: ConnectionId,
+    subscriber: Arc<Subscriber>,
+}
+
+impl Client {
+    fn new() -> Self {
+        let connection = ConnectionId::unique();
+        let outbox = Outbox::attached(connection, OutboxLimits::default());
+        let subscriber = Subscriber {
+            id: SubscriberId::unique(),
+            outbox,
+            queue: None,
+        };
+        Self {
+            connection,
+            subscriber: Arc::new(subscriber),
+        }
+    }
+
+    fn take(&self) -> Vec<Arc<Matched>> {
+        taken(&self.subscriber.outbox, self.connection)
+            .into_iter()
+            .filter_map(|delivery| match delivery.source {
+                Source::Subscription(matched) => Some(matched),
+                Source::Queue(_) => None,
+            })
+            .collect()
+    }
+}
+
+fn taken(outbox: &Outbox, connection: ConnectionId) -> Vec<Delivery> {
+    let mut items = VecDeque::new();
+    outbox.take(connection, usize::MAX, &mut items, &mut Vec::new());
+    items
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::Delivery(delivery) => Some(delivery),
+            Item::Event(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn one_publish_on_the_bus_reaches_every_kind_of_receiver() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "q");
+    bind(&vhost, BUS, "q", "plant.*.temp");
+    let (mqtt, redis) = (Client::new(), Client::new());
+    vhost.subscribe_filter(
+        &mqtt.subscriber,
+        &filter("plant/#"),
+        SubscriptionOptions::default(),
+    );
+    vhost.subscribe_channel(&redis.subscriber, Bytes::from_static(b"plant/1/temp"));
+    vhost.subscribe_glob(&redis.subscriber, Glob::new(Bytes::from_static(b"plant/*")));
+    assert_eq!(publish(&vhost, BUS, "plant/1/temp", KeyForm::Canonical), 4);
+    assert_eq!(publish(&vhost, BUS, "plant.1.temp", KeyForm::RoutingKey), 4);
+    assert_eq!(mqtt.take().len(), 2);
+    let channel_first = redis.take();
+    assert_eq!(*channel_first[0], Matched::Channel);
+    assert_eq!(
+        *channel_first[1],
+        Matched::Glob(Glob::new(Bytes::from_static(b"plant/*")))
+    );
+}
+
+#[test]
+fn a_cached_route_ends_with_the_subscription() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let mut publisher = Publisher::new(Arc::clone(&vhost));
+    let key = Bytes::from_static(b"a");
+    let mut receivers = || {
+        let to = publisher
+            .resolve(BUS.as_bytes(), &key, KeyForm::Canonical)
+            .unwrap();
+        let name = to.exchange.name.clone();
+        let builder = MessageBuilder::new(to.address.clone(), name, Bytes::new(), &ORIGIN);
+        publisher.publish(NOW, &to, &builder.build()).receivers
+    };
+    let client = Client::new();
+    assert_eq!(receivers(), 0);
+    vhost.subscribe_filter(
+        &client.subscriber,
+        &filter("a"),
+        SubscriptionOptions::default(),
+    );
+    assert_eq!(receivers(), 1);
+    assert!(vhost.unsubscribe_filter(client.subscriber.id, &filter("a")));
+    assert_eq!(receivers(), 0);
+}
+
+#[test]
+fn overlapping_filters_are_one_delivery_with_all_identifiers_mqtt_3_3_4_2() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let client = Client::new();
+    for (text, qos, id) in [("a/#", QoS::AtMostOnce, 1), ("a/+", QoS::ExactlyOnce, 2)] {
+        let options = SubscriptionOptions {
+            qos,
+            subscription_id: Some(id),
+            ..SubscriptionOptions::default()
+        };
+        vhost.subscribe_filter(&client.subscriber, &filter(text), options);
+    }
+    assert_eq!(publish(&vhost, BUS, "a/b", KeyForm::Canonical), 1);
+    let Matched::Filters {
+        qos,
+        subscription_ids,
+        ..
+    } = &*client.take()[0].clone()
+    else {
+        panic!("by filters")
+    };
+    assert_eq!(*qos, QoS::ExactlyOnce);
+    let mut ids = subscription_ids.clone();
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2]);
+}
+
+#[test]
+fn no_local_hides_the_subscribers_own_messages_mqtt_3_8_3_3() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let client = Client::new();
+    let options = SubscriptionOptions {
+        no_local: true,
+        ..SubscriptionOptions::default()
+    };
+    vhost.subscribe_filter(&client.subscriber, &filter("a"), options);
+    let own = |builder: &mut MessageBuilder| builder.publisher = Some(client.subscriber.id);
+    assert_eq!(publish_with(&vhost, BUS, "a", KeyForm::Canonical, own), 0);
+    assert_eq!(publish(&vhost, BUS, "a", KeyForm::Canonical), 1);
+}
+
+#[test]
+fn shared_subscribers_take_turns_mqtt_4_8_2() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let clients = [Client::new(), Client::new(), Client::new()];
+    for client in &clients {
+        let options = SubscriptionOptions::default();
+        vhost.join_group(&"g".into(), &client.subscriber, &filter("a/+"), options);
+    }
+    (0..6).for_each(|_| assert_eq!(publish(&vhost, BUS, "a/b", KeyForm::Canonical), 1));
+    clients
+        .iter()
+        .for_each(|client| assert_eq!(client.take().len(), 2));
+    for client in &clients {
+        assert!(vhost.leave_group(&"g".into(), client.subscriber.id, &filter("a/+")));
+    }
+    assert_eq!(publish(&vhost, BUS, "a/b", KeyForm::Canonical), 0);
+}
+
+#[test]
+fn exchanges_route_by_their_kind() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "q");
+    bind(&vhost, "amq.direct", "q", "a.b");
+    bind(&vhost, "amq.fanout", "q", "");
+    let arguments = Table(vec![("k".into(), Value::Bool(true))]);
+    let binding = Binding {
+        destination: Destination::Queue("q".into()),
+        key: Bytes::new(),
+        arguments,
+    };
+    vhost.bind(&"amq.headers".into(), binding).unwrap();
+    let reached = |exchange, key| publish(&vhost, exchange, key, KeyForm::RoutingKey);
+    assert_eq!(
+        (reached("amq.direct", "a.b"), reached("amq.direct", "a/b")),
+        (1, 0)
+    );
+    assert_eq!(reached("amq.fanout", "anything"), 1);
+    assert_eq!(reached("amq.headers", ""), 0);
+    assert_eq!((reached("", "q"), reached("", "other")), (1, 0));
+}
+
+#[test]
+fn exchanges_pass_on_to_exchanges_without_end_or_repetition() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "q");
+    for name in ["x", "y"] {
+        let options = ExchangeOptions::default();
+        vhost
+            .declare_exchange(&name.into(), ExchangeKind::Fanout, options)
+            .unwrap();
+        bind(&vhost, name, "q", "");
+    }
+    for (from, to) in [("x", "y"), ("y", "x"), ("y", BUS)] {
+        let destination = Destination::Exchange(to.into());
+        let binding = Binding {
+            destination,
+            key: Bytes::new(),
+            arguments: Table::default(),
+        };
+        vhost.bind(&from.into(), binding).unwrap();
+    }
+    let mqtt = Client::new();
+    vhost.subscribe_filter(
+        &mqtt.subscriber,
+        &filter("a/b"),
+        SubscriptionOptions::default(),
+    );
+    assert_eq!(publish(&vhost, "x", "a.b", KeyForm::RoutingKey), 2);
+}
+
+#[test]
+fn what_goes_nowhere_goes_to_the_alternate_exchange() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "q");
+    bind(&vhost, "amq.fanout", "q", "");
+    let alternate = Value::Text(Bytes::from_static(b"amq.fanout"));
+    let arguments = Table(vec![("alternate-exchange".into(), alternate)]);
+    let options = ExchangeOptions {
+        arguments,
+        ..ExchangeOptions::default()
+    };
+    vhost
+        .declare_exchange(&"x".into(), ExchangeKind::Direct, options)
+        .unwrap();
+    assert_eq!(publish(&vhost, "x", "nowhere", KeyForm::RoutingKey), 1);
+}
+
+#[test]
+fn reply_addresses_lead_to_their_queue_and_their_topic() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "a.b/c");
+    let mqtt = Client::new();
+    vhost.subscribe_filter(
+        &mqtt.subscriber,
+        &filter("#"),
+        SubscriptionOptions::default(),
+    );
+    assert_eq!(
+        publish(&vhost, BUS, "$reply/a.b%2Fc", KeyForm::Canonical),
+        1
+    );
+    assert_eq!(vhost.queue("a.b/c").unwrap().status().messages, 1);
+    assert_eq!(publish(&vhost, BUS, "$reply/none", KeyForm::Canonical), 0);
+    assert_eq!(publish(&vhost, "", "$topic/x/y.z", KeyForm::RoutingKey), 1);
+    assert_eq!(mqtt.take().len(), 1);
+}
+
+#[test]
+fn a_second_declaration_must_be_the_same() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "q");
+    let transient = vhost.declare_queue(ConnectionId(0), &"q".into(), QueueOptions::default());
+    let Err(Error::Inequivalent {
+        argument,
+        received,
+        current,
+        ..
+    }) = transient
+    else {
+        panic!("{transient:?}")
+    };
+    assert_eq!(
+        (argument.as_str(), received.as_str(), current.as_str()),
+        ("durable", "'false'", "'true'")
+    );
+    let options = QueueOptions {
+        exclusive: Some(ConnectionId(5)),
+        ..QueueOptions::default()
+    };
+    vhost
+        .declare_queue(ConnectionId(5), &"mine".into(), options)
+        .unwrap();
+    let other = vhost.declare_queue(ConnectionId(6), &"mine".into(), QueueOptions::default());
+    assert_eq!(
+        other.unwrap_err(),
+        Error::Locked {
+            name: "mine".into()
+        }
+    );
+}
+
+#[test]
+fn a_deleted_queue_takes_its_bindings_and_auto_delete_exchanges_along() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    declare(&vhost, "q");
+    let options = ExchangeOptions {
+        auto_delete: true,
+        ..ExchangeOptions::default()
+    };
+    vhost
+        .declare_exchange(&"x".into(), ExchangeKind::Topic, options)
+        .unwrap();
+    bind(&vhost, "x", "q", "#");
+    vhost
+        .delete_queue(
+            ConnectionId(0),
+            &"q".into(),
+            false,
+            false,
+            &mut Wakes::default(),
+        )
+        .unwrap();
+    assert!(vhost.exchange("x").is_none() && vhost.queue("q").is_err());
+}
+
+fn open(client_id: &str, connection: ConnectionId, expiry_s: u32) -> OpenSession {
+    OpenSession {
+        client_id: client_id.into(),
+        connection,
+        clean_start: false,
+        expiry_s,
+        will: None,
+        outbox_limits: OutboxLimits::default(),
+        queue_limits: QueueLimits::default(),
+        receive_max: 2,
+    }
+}
+
+fn subscribe(vhost: &VHost, session: &Session, text: &str) {
+    let options = SubscriptionOptions {
+        qos: QoS::AtLeastOnce,
+        ..SubscriptionOptions::default()
+    };
+    vhost.subscribe(session, &text.into(), &filter(text), None, options);
+}
+
+#[test]
+fn a_session_keeps_messages_while_its_client_is_away() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let (first, second) = (ConnectionId::unique(), ConnectionId::unique());
+    let mut wakes = Wakes::default();
+    let opened = vhost
+        .open_session(NOW, &open("c", first, 60), &mut wakes)
+        .unwrap();
+    assert!(!opened.is_present);
+    subscribe(&vhost, &opened.session, "a");
+    let close = CloseSession {
+        keep_will: false,
+        expiry_s: None,
+    };
+    vhost.close_session(NOW, &opened.session, first, close, &mut wakes);
+    let qos1 = |builder: &mut MessageBuilder| builder.qos = QoS::AtLeastOnce;
+    assert_eq!(publish_with(&vhost, BUS, "a", KeyForm::Canonical, qos1), 1);
+    assert_eq!(
+        publish(&vhost, BUS, "a", KeyForm::Canonical),
+        0,
+        "QoS 0 is not kept"
+    );
+    let again = vhost
+        .open_session(NOW, &open("c", second, 60), &mut wakes)
+        .unwrap();
+    assert!(again.is_present);
+    assert_eq!(taken(&again.session.subscriber.outbox, second).len(), 1);
+}
+
+#[test]
+fn a_session_ends_at_its_expiry_and_at_a_clean_start() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let mut wakes = Wakes::default();
+    let close = CloseSession {
+        keep_will: false,
+        expiry_s: None,
+    };
+    let opened = vhost
+        .open_session(NOW, &open("c", ConnectionId(1), 1), &mut wakes)
+        .unwrap();
+    subscribe(&vhost, &opened.session, "a");
+    vhost.close_session(NOW, &opened.session, ConnectionId(1), close, &mut wakes);
+    assert_eq!(broker.poll_timeout(), Some(NOW.plus_ms(1000)));
+    broker.handle_timeout(NOW.plus_ms(999));
+    assert_eq!(vhost.session_count(), 1);
+    broker.handle_timeout(NOW.plus_ms(1000));
+    assert_eq!(vhost.session_count(), 0);
+    vhost
+        .open_session(NOW, &open("c", ConnectionId(2), 9), &mut wakes)
+        .unwrap();
+    let clean = OpenSession {
+        clean_start: true,
+        ..open("c", ConnectionId(3), 9)
+    };
+    assert!(
+        !vhost
+            .open_session(NOW, &clean, &mut wakes)
+            .unwrap()
+            .is_present
+    );
+}
+
+#[test]
+fn a_takeover_leaves_the_former_connection_outside_mqtt_3_1_4_3() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let (first, second) = (ConnectionId::unique(), ConnectionId::unique());
+    let mut wakes = Wakes::default();
+    let opened = vhost
+        .open_session(NOW, &open("c", first, 60), &mut wakes)
+        .unwrap();
+    vhost
+        .open_session(NOW, &open("c", second, 60), &mut wakes)
+        .unwrap();
+    let outbox = &opened.session.subscriber.outbox;
+    assert_eq!(outbox.standing(first), Standing::TakenOver);
+    assert_eq!(outbox.standing(second), Standing::Owner);
+    let close = CloseSession {
+        keep_will: true,
+        expiry_s: Some(0),
+    };
+    vhost.close_session(NOW, &opened.session, first, close, &mut wakes);
+    assert_eq!(
+        vhost.session_count(),
+        1,
+        "the former connection has no say any more"
+    );
+}
+
+#[test]
+fn a_will_is_sent_after_its_delay_unless_the_client_returns_mqtt_3_1_3_9() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let watcher = Client::new();
+    vhost.subscribe_filter(
+        &watcher.subscriber,
+        &filter("will"),
+        SubscriptionOptions::default(),
+    );
+    let mut wakes = Wakes::default();
+    let close = CloseSession {
+        keep_will: true,
+        expiry_s: None,
+    };
+    let address = Address::new(Bytes::from_static(b"will"));
+    let message =
+        MessageBuilder::new(address, BUS.into(), Bytes::from_static(b"w"), &ORIGIN).build();
+    for returns in [false, true] {
+        let will = Some(Will {
+            message: Arc::clone(&message),
+            delay_s: 5,
+        });
+        let with_will = OpenSession {
+            will,
+            ..open("c", ConnectionId(1), 60)
+        };
+        let opened = vhost.open_session(NOW, &with_will, &mut wakes).unwrap();
+        vhost.close_session(NOW, &opened.session, ConnectionId(1), close, &mut wakes);
+        broker.handle_timeout(NOW.plus_ms(4_999));
+        assert_eq!(watcher.take().len(), 0);
+        if returns {
+            vhost
+                .open_session(NOW, &open("c", ConnectionId(2), 60), &mut wakes)
+                .unwrap();
+        }
+        broker.handle_timeout(NOW.plus_ms(5_000));
+        assert_eq!(watcher.take().len(), usize::from(!returns));
+    }
+}
+
+/// Everything durable, in a broker brought back from these records.
+fn recovered(
+    records: impl IntoIterator<Item = (Lsn, Bytes)>,
+    journal: &Arc<RecordingJournal>,
+) -> Broker {
+    let broker = broker(journal);
+    let mut recovery = Recovery::new(&broker);
+    for (at, record) in records {
+        recovery.apply(record, at).unwrap();
+    }
+    assert_eq!(recovery.finish(NOW), 0);
+    broker
+}
+
+/// What can be seen of a virtual host's durable state.
+fn state(broker: &Broker) -> String {
+    let vhost = vhost(broker);
+    let mut queues = vhost.queues();
+    queues.sort_by_key(|queue| queue.id);
+    let queues = queues.iter().map(|queue| {
+        let messages = std::iter::from_fn(|| queue.get(NOW, ConsumerId(0), true))
+            .map(|(delivery, _)| delivery.message.payload.clone())
+            .collect::<Vec<_>>();
+        (queue.name.clone(), queue.options.clone(), messages)
+    });
+    let session = vhost.session("c");
+    let session = session.map(|session| {
+        session.with(|state| {
+            (
+                state.subscriptions.clone(),
+                state.received.clone(),
+                state.expiry_s,
+            )
+        })
+    });
+    let mut retained = vhost.retained(&filter("#"));
+    let retained = std::iter::from_fn(|| retained.next(NOW)).map(|m| m.payload.clone());
+    format!(
+        "{:?} {session:?} {:?} {:?}",
+        queues.collect::<Vec<_>>(),
+        retained.collect::<Vec<_>>(),
+        vhost
+            .exchange("x")
+            .map(|exchange| (exchange.kind, exchange.is_unbound()))
+    )
+}
+
+fn numbered(number: u32) -> impl FnOnce(&mut MessageBuilder) {
+    move |builder| {
+        builder.qos = QoS::AtLeastOnce;
+        builder.payload = number.to_string().into();
+    }
+}
+
+/// A bit of everything that is durable.
+fn live(vhost: &Arc<VHost>) {
+    let mut wakes = Wakes::default();
+    let options = ExchangeOptions {
+        durable: true,
+        ..ExchangeOptions::default()
+    };
+    vhost
+        .declare_exchange(&"x".into(), ExchangeKind::Direct, options)
+        .unwrap();
+    for name in ["q1", "q2", "gone"] {
+        declare(vhost, name);
+        bind(vhost, "x", name, "k");
+    }
+    let opened = vhost
+        .open_session(NOW, &open("c", ConnectionId(1), 60), &mut wakes)
+        .unwrap();
+    subscribe(vhost, &opened.session, "a/+");
+    subscribe(vhost, &opened.session, "b");
+    vhost.unsubscribe(&opened.session, &"b".into());
+    assert!(opened.session.receive(7) && opened.session.receive(8) && opened.session.release(7));
+    for number in 0..5 {
+        assert_eq!(
+            publish_with(vhost, "x", "k", KeyForm::RoutingKey, numbered(number)),
+            3
+        );
+    }
+    let q1 = vhost.queue("q1").unwrap();
+    // One is gone for good, one is handed out and comes back.
+    for acknowledges in [false, true] {
+        assert!(q1.get(NOW, ConsumerId(0), acknowledges).is_some());
+    }
+    vhost
+        .delete_queue(ConnectionId(0), &"gone".into(), false, false, &mut wakes)
+        .unwrap();
+    let retain = |builder: &mut MessageBuilder| {
+        numbered(9)(builder);
+        builder.retain = true;
+    };
+    publish_with(vhost, BUS, "a/r", KeyForm::Canonical, retain);
+}
+
+#[test]
+fn everything_durable_comes_back_from_the_journal() {
+    let journal = RecordingJournal::new();
+    let before = broker(&journal);
+    live(&vhost(&before));
+    let after = recovered(journal.records(), &RecordingJournal::new());
+    let seen = state(&after);
+    let one = "b\"1\", b\"2\", b\"3\", b\"4\"";
+    assert!(seen.contains(&format!("(\"q1\", QueueOptions {{ durable: true, auto_delete: false, exclusive: None, arguments: Table([]) }}, [{one}])")), "{seen}");
+    assert!(seen.contains("[b\"0\", b\"1\""), "{seen}");
+    assert!(
+        seen.contains("{8}") && seen.contains("a/+") && seen.contains("[b\"9\"]"),
+        "{seen}"
+    );
+    assert!(
+        !seen.contains("gone") && !seen.contains("\"b\": "),
+        "{seen}"
+    );
+    assert_eq!(
+        vhost(&after)
+            .session("c")
+            .unwrap()
+            .queue()
+            .unwrap()
+            .status()
+            .messages,
+        1
+    );
+    assert_eq!(
+        publish_with(&vhost(&after), "x", "k", KeyForm::RoutingKey, numbered(5)),
+        2
+    );
+}
+
+#[test]
+fn a_checkpoint_with_any_part_of_the_journal_behind_it_is_the_same() {
+    let journal = RecordingJournal::new();
+    let before = broker(&journal);
+    live(&vhost(&before));
+    let mut parts = Vec::new();
+    before.checkpoint(Lsn(0), &mut |record| {
+        parts.push((Lsn(0), Bytes::copy_from_slice(record)))
+    });
+    let expected = state(&recovered(journal.records(), &journal));
+    // Fuzzy: the checkpoint may already contain what the journal behind it repeats.
+    let records = journal.records();
+    for from in 0..=records.len() {
+        let both = parts.iter().chain(&records[from..]).cloned();
+        assert_eq!(
+            state(&recovered(both, &journal)),
+            expected,
+            "from record {from}"
+        );
+    }
+}
+
+#[test]
+fn a_checkpoint_can_copy_bodies_so_that_nothing_below_is_needed() {
+    let journal = RecordingJournal::new();
+    let before = broker(&journal);
+    live(&vhost(&before));
+    let end = journal
+        .records()
+        .last()
+        .map(|(at, record)| Lsn(at.0 + record.len() as u64))
+        .unwrap();
+    let mut parts = Vec::new();
+    before.checkpoint(end, &mut |record| {
+        parts.push((Lsn(0), Bytes::copy_from_slice(record)))
+    });
+    let expected = state(&recovered(journal.records(), &journal));
+    let kept = RecordingJournal::new();
+    let copied = journal.records().into_iter().filter(|(at, _)| *at >= end);
+    kept.put_all(copied);
+    assert_eq!(state(&recovered(parts, &kept)), expected);
+}
