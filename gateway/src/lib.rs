@@ -1,6 +1,17 @@
-//! The busbar binary: configuration, sockets, the connection driver, authentication, shutdown.
+//! The gateway around the core: configuration, sockets, the connection driver, authentication,
+//! shutdown. `main.rs` is a thin shell over [`Gateway`], so tests start a whole gateway in process.
 
 pub mod auth;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod connection;
+pub mod gateway;
+pub mod journal;
+pub mod listener;
+pub mod net;
 pub mod passwd;
+pub mod settings;
+pub mod shutdown;
+
+pub use gateway::{Gateway, Shared, StartError};

@@ -681,7 +681,7 @@ fn a_checkpoint_with_any_part_of_the_journal_behind_it_is_the_same() {
     live(&vhost(&before));
     let mut parts = Vec::new();
     before.checkpoint(Lsn(0), &mut |record| {
-        parts.push((Lsn(0), Bytes::copy_from_slice(record)))
+        parts.push((Lsn(0), Bytes::copy_from_slice(record)));
     });
     let expected = state(&recovered(journal.records(), &journal));
     // Fuzzy: the checkpoint may already contain what the journal behind it repeats.
@@ -708,7 +708,7 @@ fn a_checkpoint_can_copy_bodies_so_that_nothing_below_is_needed() {
         .unwrap();
     let mut parts = Vec::new();
     before.checkpoint(end, &mut |record| {
-        parts.push((Lsn(0), Bytes::copy_from_slice(record)))
+        parts.push((Lsn(0), Bytes::copy_from_slice(record)));
     });
     let expected = state(&recovered(journal.records(), &journal));
     let kept = RecordingJournal::new();
