@@ -310,3 +310,88 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
         .first_chunk()
         .map(|raw| u64::from_le_bytes(*raw))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: SegmentHeader = SegmentHeader {
+        log: LogId([7; 16]),
+        base: 8192,
+        size: 8192,
+        prev_end: 8000,
+        salt: 5,
+    };
+
+    fn frame(salt: u32) -> Vec<u8> {
+        let mut frame = Vec::new();
+        begin_frame(&mut frame);
+        put_record(
+            &mut frame,
+            Lsn(12288 + 32),
+            body_crc(&[b"ab", b"c"]),
+            3,
+            &[b"ab", b"c"],
+        );
+        seal_frame(&mut frame, Lsn(12288), Lsn(8000), salt, FrameKind::Records);
+        frame
+    }
+
+    #[test]
+    fn a_header_page_is_these_bytes() {
+        let page = HEADER.encode();
+        assert_eq!(page.len(), 4096);
+        assert_eq!(page[4..16], *b"\x01\0\0\0BUSBARJL");
+        assert_eq!(page[16..32], [7; 16]);
+        assert_eq!(page[32..48], *b"\0\x20\0\0\0\0\0\0\0\x20\0\0\0\0\0\0");
+        assert_eq!(page[48..60], *b"\x40\x1f\0\0\0\0\0\0\x05\0\0\0");
+        assert!(page[60..].iter().all(|byte| *byte == 0));
+        assert_eq!(SegmentHeader::decode(&page), Ok(HEADER));
+    }
+
+    #[test]
+    fn a_frame_is_these_bytes() {
+        let frame = frame(5);
+        assert_eq!(frame.len(), 32 + 16);
+        assert_eq!(frame[4..16], *b"\x10\0\0\0\0\x30\0\0\0\0\0\0");
+        assert_eq!(frame[16..32], *b"\x40\x1f\0\0\0\0\0\0\x05\0\0\0\x01\0\0\0");
+        assert_eq!(frame[36..], *b"\x03\0\0\0abc\0\0\0\0\0");
+        assert_eq!(u32_at(&frame, 0), Some(crc32c::crc32c(&frame[4..])));
+        let record = [&b"abc\x03\0\0\0"[..], &(12288_u64 + 32).to_le_bytes()].concat();
+        assert_eq!(u32_at(&frame, 32), Some(crc32c::crc32c(&record)));
+    }
+
+    #[test]
+    fn a_frame_is_valid_only_at_its_position_and_with_its_segments_salt() {
+        let mut segment = vec![0; 8192];
+        segment[4096..4096 + 48].copy_from_slice(&frame(5));
+        segment[5000..5000 + 48].copy_from_slice(&frame(5));
+        let found = FrameView::at(&segment, &HEADER, 12288).unwrap();
+        assert_eq!(
+            (found.kind, found.synced, found.end),
+            (FrameKind::Records, 8000, 12336)
+        );
+        let records: Vec<_> = found.records().collect();
+        assert_eq!(records, [(Lsn(12320), Lsn(12336), &b"abc"[..])]);
+        assert!(FrameView::at(&segment, &HEADER, 8192 + 5000).is_none());
+        assert!(FrameView::at(&segment, &SegmentHeader { salt: 6, ..HEADER }, 12288).is_none());
+        // Also when the salt is right but the checksum was made with another.
+        segment[4096 + 24] = 6;
+        assert!(FrameView::at(&segment, &SegmentHeader { salt: 6, ..HEADER }, 12288).is_none());
+    }
+
+    #[test]
+    fn frames_that_end_behind_the_segment_are_not_read() {
+        let whole = frame(5);
+        let mut segment = vec![0; 4096];
+        segment.extend_from_slice(&whole);
+        for len in 4096..segment.len() {
+            assert!(FrameView::at(&segment[..len], &HEADER, 12288).is_none());
+        }
+        assert!(FrameView::at(&segment, &HEADER, 12288).is_some());
+        assert!(
+            FrameView::at(&segment, &HEADER, 4096).is_none(),
+            "before the segment"
+        );
+    }
+}

@@ -12,7 +12,7 @@ use crate::error::{Damage, Error, Refused};
 use crate::files::Files;
 use crate::format::LogId;
 use crate::lsn::{Appended, Lsn};
-use crate::recovery::{Recovery, Walked, open_segments, walk};
+use crate::recovery::{Recovery, Walked, make_durable, open_segments, walk};
 use crate::segment::{Pool, Segment};
 use crate::settings::Settings;
 use crate::shared::{Parts, Shared};
@@ -263,16 +263,13 @@ pub(crate) fn open_shared(
         .collect();
     let (log, walked) = check_log(&found, &segments, &journal_dir, &*files)?;
 
-    // What was read may so far be only in the page cache of a process that was killed. It must
-    // not vanish after something newer was built on it.
+    // Before anything newer is built on it.
     if let Some(last) = segments.last() {
-        last.file
-            .sync_data()
-            .map_err(Error::io("sync", &last.path))?;
+        make_durable(last, &walked)?;
     }
-    files
-        .sync_dir(&journal_dir)
-        .map_err(Error::io("sync", &journal_dir))?;
+    for dir in [&journal_dir, &checkpoint_dir] {
+        files.sync_dir(dir).map_err(Error::io("sync", dir))?;
+    }
     let recovered = segments.clone();
 
     // Always a new segment with a new salt: what lies behind a torn tail can never come back.

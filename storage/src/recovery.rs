@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::error::{Damage, Error};
 use crate::files::{Files, read_all};
 use crate::format::{FrameKind, FrameView};
-use crate::lsn::{Appended, Lsn};
+use crate::lsn::{Appended, Lsn, usize_from};
 use crate::segment::Segment;
 
 /// The state of the last run, as far as the log tells it.
@@ -108,6 +108,8 @@ pub(crate) fn open_segments(files: &dyn Files, dir: &Path) -> Result<Vec<Segment
 pub(crate) struct Walked {
     pub(crate) from: Lsn,
     pub(crate) end: Lsn,
+    /// Positions below are proven to be synced.
+    pub(crate) synced: Lsn,
     pub(crate) is_clean: bool,
 }
 
@@ -128,6 +130,7 @@ pub(crate) fn walk<E: From<Error>>(
     let mut walked = Walked {
         from,
         end: from,
+        synced: Lsn::ZERO,
         is_clean: true,
     };
     let Some(first) = segments.first() else {
@@ -173,6 +176,7 @@ fn walk_segment<E: From<Error>>(
         }
         walked.is_clean = frame.kind == FrameKind::Close;
         walked.end = Lsn(frame.end);
+        walked.synced = walked.synced.max(Lsn(frame.synced));
         position = frame.end;
     }
     let was_synced = match next_prev_end {
@@ -189,6 +193,24 @@ fn walk_segment<E: From<Error>>(
         .into());
     }
     Ok(())
+}
+
+/// Makes what was recovered durable, before anything newer is built on it.
+///
+/// What was read may be only in the page cache: of a process that was killed before it synced,
+/// or, worse, whose sync failed, after which the system takes the pages for clean and a second
+/// sync for done. So what is not proven to be synced is written again, and then synced.
+pub(crate) fn make_durable(last: &Segment, walked: &Walked) -> Result<(), Error> {
+    let from = walked.synced.0.max(last.header.first_frame());
+    if let Some(len) = walked.end.0.checked_sub(from) {
+        let offset = from - last.header.base;
+        let mut bytes = vec![0; usize_from(len)];
+        let read = last.file.read_at(&mut bytes, offset);
+        bytes.truncate(read.map_err(Error::io("read", &last.path))?);
+        let written = last.file.write_all_at(&[&bytes], offset);
+        written.map_err(Error::io("write", &last.path))?;
+    }
+    last.file.sync_data().map_err(Error::io("sync", &last.path))
 }
 
 /// Whether a later frame proves that the unreadable one at `position` had been synced.

@@ -145,8 +145,14 @@ impl SimFiles {
     /// Loses what was not synced, as the seed wills, and switches the power back on. Open files
     /// and locks are gone.
     pub fn crash(&self) {
+        self.disk.lock().lose_unsynced();
+        self.kill();
+    }
+
+    /// Ends the process, not the machine: open files and locks are gone, what was written is
+    /// still there, and not safer than before.
+    pub fn kill(&self) {
         let mut state = self.disk.lock();
-        state.lose_unsynced();
         state.epoch += 1;
         state.is_down = false;
         state.down_at = None;

@@ -38,6 +38,18 @@ fn synced_bytes_survive_and_unsynced_sectors_come_out_old_new_or_torn() {
 }
 
 #[test]
+fn the_death_of_a_process_loses_its_handles_and_nothing_else() {
+    let files = SimFiles::new(1);
+    let file = files.create(&path()).unwrap();
+    file.write_all_at(&[&[1; 4096]], 0).unwrap();
+    let _lock = files.lock(Path::new("/d/lock")).unwrap();
+    files.kill();
+    assert!(file.sync_data().is_err());
+    assert_eq!(files.contents(&path()).unwrap(), [1; 4096]);
+    files.lock(Path::new("/d/lock")).unwrap();
+}
+
+#[test]
 fn a_name_is_durable_only_after_its_directory_was_synced() {
     let lost = |sync: bool| {
         let lost = (0..100).filter(|seed| {

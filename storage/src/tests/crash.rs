@@ -90,7 +90,11 @@ impl History {
                 self.check(&journal, recovery);
                 self.live(journal);
             }
-            self.files.crash();
+            if self.below(4) == 0 {
+                self.files.kill();
+            } else {
+                self.files.crash();
+            }
             self.crashes += 1;
         }
         let (journal, recovery) = Stepped::open(&self.files).expect("opens after any crash");
