@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use routing::Address;
+
 /// A topic with `{group}`, `{port}` and `{src}` to be filled in for each datagram.
 ///
 /// What comes out of [`TopicTemplate::render`] is always a valid MQTT topic name: the fixed parts
@@ -46,8 +48,11 @@ pub enum BadTemplate {
     /// None of the three placeholders.
     #[error("may hold {{group}}, {{port}} and {{src}}, and no other braces")]
     UnknownPlaceholder,
-    /// A wildcard or NUL, which no topic may hold [MQTT-4.7.1-1] [MQTT-4.7.3-2].
-    #[error("must not hold `+`, `#` or NUL: it is a topic, not a filter")]
+    /// Something else that makes it invisible to MQTT: a control character, too many levels.
+    #[error("must be an MQTT topic: no control characters, at most 256 levels")]
+    NotATopic,
+    /// A wildcard, which no topic may hold [MQTT-4.7.1-1].
+    #[error("must not hold `+` or `#`: it is a topic, not a filter")]
     Wildcard,
 }
 
@@ -83,8 +88,12 @@ impl TopicTemplate {
             1..=TEMPLATE_BYTES_MAX => {}
             _ => return Err(BadTemplate::TooLong),
         }
-        if text.contains(['+', '#', '\0']) {
+        if text.contains(['+', '#']) {
             return Err(BadTemplate::Wildcard);
+        }
+        // Addresses change nothing in this: they are digits and dots.
+        if !Address::new(text.to_owned().into()).is_topic() {
+            return Err(BadTemplate::NotATopic);
         }
         let mut parts = Vec::new();
         let mut rest = text;
@@ -177,13 +186,15 @@ mod tests {
             ("", BadTemplate::Empty),
             ("a/#", BadTemplate::Wildcard),
             ("a/+/b", BadTemplate::Wildcard),
-            ("a\0b", BadTemplate::Wildcard),
+            ("a\0b", BadTemplate::NotATopic),
             ("a/{src", BadTemplate::Unclosed),
             ("a/{host}", BadTemplate::UnknownPlaceholder),
             ("a}b", BadTemplate::UnknownPlaceholder),
         ] {
             assert_eq!(TopicTemplate::parse(text), Err(reason), "{text:?}");
         }
+        let deep = "/".repeat(256);
+        assert_eq!(TopicTemplate::parse(&deep), Err(BadTemplate::NotATopic));
         let long = "x".repeat(TEMPLATE_BYTES_MAX + 1);
         assert_eq!(TopicTemplate::parse(&long), Err(BadTemplate::TooLong));
     }
