@@ -16,29 +16,10 @@ use blake2::Blake2sMac256;
 use blake2::digest::{FixedOutput, KeyInit, Mac};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::config::{Config, User};
+use regex::Regex;
+use routing::{AuthError, Credentials, Identity, Name, Peer, Permissions};
 
-/// A client that proved who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The user as configured: tags, default virtual host, permissions.
-    pub user: Arc<User>,
-}
-
-/// The one answer to a wrong password, an unknown user, a user without a password, and a user who
-/// may not come from there: who tries learns nothing from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("login refused")]
-pub struct Refused;
-
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// From this machine, over a loopback address.
-    Loopback,
-    /// From anywhere else.
-    Network,
-}
+use crate::config::{Config, Permission, User};
 
 /// Whether a listener lets clients without credentials in from other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +34,7 @@ pub enum Anonymous {
 #[derive(Debug)]
 pub struct Authenticator {
     accounts: HashMap<String, Account>,
-    anonymous: Option<Arc<User>>,
+    anonymous: Option<Arc<Identity>>,
     /// Checked when there is no hash to check, so that the answer takes as long.
     decoy: String,
     proof_key: [u8; 32],
@@ -62,7 +43,9 @@ pub struct Authenticator {
 
 #[derive(Debug)]
 struct Account {
-    user: Arc<User>,
+    identity: Arc<Identity>,
+    password_hash: Option<String>,
+    loopback_only: bool,
     proved: Mutex<Option<Proof>>,
 }
 
@@ -76,63 +59,54 @@ impl Authenticator {
     /// Takes the users of a configuration.
     ///
     /// # Errors
-    /// An I/O error if the system has no randomness for the key.
+    /// An I/O error if the system has no randomness for the key, or if a permission is no regular
+    /// expression, which a [`Config`] that was checked does not have.
     pub fn new(config: &Config) -> io::Result<Self> {
-        let users: Vec<_> = config.users.iter().cloned().map(Arc::new).collect();
-        let anonymous_user = &config.authentication.anonymous_user;
+        let mut accounts = HashMap::new();
+        for user in &config.users {
+            accounts.insert(user.name.clone(), Account::new(user)?);
+        }
+        let anonymous = accounts.get(&config.authentication.anonymous_user);
         let mut proof_key = [0; 32];
         getrandom(&mut proof_key, GetRandomFlags::empty())?;
         Ok(Self {
-            anonymous: users
-                .iter()
-                .find(|user| user.name == *anonymous_user)
-                .cloned(),
-            decoy: costliest_hash(&users),
-            accounts: users
-                .into_iter()
-                .map(|user| (user.name.clone(), user.into()))
-                .collect(),
+            anonymous: anonymous.map(|account| Arc::clone(&account.identity)),
+            decoy: costliest_hash(&config.users),
+            accounts,
             proof_key,
             slow_check: Mutex::default(),
         })
     }
 
-    /// Checks a name and a password. Takes tens of milliseconds unless the same password was right
+    /// Answers who a client is. Takes tens of milliseconds unless the same password was right
     /// before, so call it where blocking is allowed.
     ///
     /// # Errors
-    /// [`Refused`] for every reason there is.
-    pub fn verify(&self, name: &str, password: &[u8], origin: Origin) -> Result<Identity, Refused> {
-        let account = self.accounts.get(name);
-        if !self.is_password_right(account, password) {
-            return Err(Refused);
-        }
-        let user = &account.ok_or(Refused)?.user;
-        if user.loopback_only && origin == Origin::Network {
-            return Err(Refused);
-        }
-        Ok(Identity {
-            user: Arc::clone(user),
-        })
-    }
-
-    /// Lets a client in that gave no credentials.
-    ///
-    /// # Errors
-    /// [`Refused`] if it comes from another machine and the listener does not allow that, or if
-    /// there is no user for such clients.
-    pub fn verify_anonymous(
+    /// [`AuthError`]. Where it comes from is told only to who has the right password.
+    pub fn authenticate(
         &self,
-        allowed: Anonymous,
-        origin: Origin,
-    ) -> Result<Identity, Refused> {
-        if origin == Origin::Network && allowed == Anonymous::FromLoopback {
-            return Err(Refused);
+        credentials: &Credentials,
+        peer: &Peer,
+        anonymous: Anonymous,
+    ) -> Result<Arc<Identity>, AuthError> {
+        match credentials {
+            Credentials::Anonymous => {
+                let is_allowed = peer.is_loopback || anonymous == Anonymous::FromAnywhere;
+                let identity = self.anonymous.clone().filter(|_| is_allowed);
+                identity.ok_or(AuthError::AnonymousRefused)
+            }
+            Credentials::Password { user, password } => {
+                let account = self.accounts.get(user.as_str());
+                let is_right = self.is_password_right(account, password);
+                let account = account
+                    .filter(|_| is_right)
+                    .ok_or(AuthError::BadCredentials)?;
+                if account.loopback_only && !peer.is_loopback {
+                    return Err(AuthError::LoopbackOnly);
+                }
+                Ok(Arc::clone(&account.identity))
+            }
         }
-        self.anonymous
-            .clone()
-            .map(|user| Identity { user })
-            .ok_or(Refused)
     }
 
     fn is_password_right(&self, account: Option<&Account>, password: &[u8]) -> bool {
@@ -143,7 +117,7 @@ impl Authenticator {
         if account.is_some_and(|account| self.is_proved(account, password)) {
             return true;
         }
-        let hash = account.and_then(|account| account.user.password_hash.as_deref());
+        let hash = account.and_then(|account| account.password_hash.as_deref());
         let is_match = Argon2::default()
             .verify_password(password, hash.unwrap_or(&self.decoy))
             .is_ok();
@@ -165,13 +139,37 @@ impl Authenticator {
     }
 }
 
-impl From<Arc<User>> for Account {
-    fn from(user: Arc<User>) -> Self {
-        Self {
-            user,
+impl Account {
+    fn new(user: &User) -> io::Result<Self> {
+        Ok(Self {
+            identity: Arc::new(identity(user).map_err(io::Error::other)?),
+            password_hash: user.password_hash.clone(),
+            loopback_only: user.loopback_only,
             proved: Mutex::default(),
-        }
+        })
     }
+}
+
+/// The user in the core's words.
+fn identity(user: &User) -> Result<Identity, regex::Error> {
+    let patterns = |permission: &Permission| {
+        let patterns = Permissions {
+            configure: Regex::new(&permission.configure)?,
+            write: Regex::new(&permission.write)?,
+            read: Regex::new(&permission.read)?,
+        };
+        Ok((Name::from(permission.vhost.as_str()), patterns))
+    };
+    Ok(Identity {
+        user: user.name.as_str().into(),
+        tags: user.tags.iter().map(|tag| tag.as_str().into()).collect(),
+        default_vhost: user.default_vhost.as_str().into(),
+        permissions: user
+            .permissions
+            .iter()
+            .map(patterns)
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 /// A guard's value is whole at every instant, so a panic elsewhere cannot have left it broken.
@@ -180,7 +178,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The hash that takes longest to check; without any user with a password, guest's.
-fn costliest_hash(users: &[Arc<User>]) -> String {
+fn costliest_hash(users: &[User]) -> String {
     let cost = |hash: &&String| {
         let params = PasswordHash::new(hash)
             .ok()

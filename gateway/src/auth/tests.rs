@@ -1,5 +1,7 @@
 //! Logins against small configurations. Hashes are cheap ones, made for the test.
 
+use routing::Access;
+
 use super::*;
 
 /// The hash of `press` with the least argon2id allows.
@@ -17,18 +19,54 @@ fn authenticator(users: &str) -> Authenticator {
 
 const PRESS: &str = "[[users]]\nname = \"press4\"\npassword_hash = \"HASH\"\ntags = [\"line1\"]\n";
 
-#[test]
-fn the_right_password_gives_the_user() {
-    let authenticator = authenticator(PRESS);
-    for origin in [Origin::Loopback, Origin::Network] {
-        let identity = authenticator.verify("press4", b"press", origin).unwrap();
-        assert_eq!(identity.user.name, "press4");
-        assert_eq!(identity.user.tags, ["line1"]);
+fn peer(is_loopback: bool) -> Peer {
+    Peer {
+        address: None,
+        local: None,
+        is_loopback,
     }
 }
 
+/// A login from another machine.
+fn login(
+    authenticator: &Authenticator,
+    user: &str,
+    password: &'static str,
+) -> Result<Arc<Identity>, AuthError> {
+    login_from(authenticator, user, password, peer(false))
+}
+
+fn login_from(
+    authenticator: &Authenticator,
+    user: &str,
+    password: &'static str,
+    peer: Peer,
+) -> Result<Arc<Identity>, AuthError> {
+    let (user, password) = (user.into(), password.into());
+    let credentials = Credentials::Password { user, password };
+    authenticator.authenticate(&credentials, &peer, Anonymous::FromLoopback)
+}
+
 #[test]
-fn every_refusal_is_the_same() {
+fn the_right_password_gives_the_user_with_its_rights() {
+    let grant = "[[users.permissions]]\nvhost = \"/\"\nwrite = \"^amq\"\nread = \"topic$\"\n";
+    let authenticator = authenticator(&format!("{PRESS}{grant}"));
+    let identity = login(&authenticator, "press4", "press").unwrap();
+    assert_eq!(
+        (identity.user.as_str(), identity.default_vhost.as_str()),
+        ("press4", "/")
+    );
+    assert!(identity.has_tag("line1") && !identity.has_tag("administrator"));
+    assert!(identity.may_enter("/") && !identity.may_enter("other"));
+    assert!(identity.may("/", Access::Write, "amq.topic"));
+    assert!(!identity.may("/", Access::Write, "my.amq"));
+    assert!(identity.may("/", Access::Read, "my.topic"));
+    // Nothing was said of it.
+    assert!(!identity.may("/", Access::Configure, "amq.topic"));
+}
+
+#[test]
+fn every_wrong_login_gets_the_same_answer() {
     let users = format!("{PRESS}[[users]]\nname = \"nobody\"\npassword_hash = \"\"\n");
     let authenticator = authenticator(&users);
     for (name, password) in [
@@ -40,27 +78,24 @@ fn every_refusal_is_the_same() {
         // The decoy's own password opens nothing.
         ("nobody", "press"),
     ] {
-        let result = authenticator.verify(name, password.as_bytes(), Origin::Loopback);
-        assert_eq!(result, Err(Refused), "{name:?} {password:?}");
+        let result = login_from(&authenticator, name, password, peer(true)).map(|_| ());
+        assert_eq!(
+            result,
+            Err(AuthError::BadCredentials),
+            "{name:?} {password:?}"
+        );
     }
 }
 
 #[test]
 fn guest_logs_in_from_this_machine_only() {
     let authenticator = Authenticator::new(&Config::default()).unwrap();
-    assert!(
-        authenticator
-            .verify("guest", b"guest", Origin::Loopback)
-            .is_ok()
-    );
-    assert_eq!(
-        authenticator.verify("guest", b"guest", Origin::Network),
-        Err(Refused)
-    );
-    assert_eq!(
-        authenticator.verify("guest", b"wrong", Origin::Loopback),
-        Err(Refused)
-    );
+    let identity = login_from(&authenticator, "guest", "guest", peer(true)).unwrap();
+    assert!(identity.may("/", Access::Configure, "anything"));
+    let refusal = |password| login(&authenticator, "guest", password).unwrap_err();
+    assert_eq!(refusal("guest"), AuthError::LoopbackOnly);
+    // Who does not know the password does not learn that it was the place.
+    assert_eq!(refusal("wrong"), AuthError::BadCredentials);
 }
 
 #[test]
@@ -68,37 +103,21 @@ fn a_password_once_proved_is_not_hashed_again() {
     let authenticator = authenticator(PRESS);
     let account = &authenticator.accounts["press4"];
     assert!(!authenticator.is_proved(account, b"press"));
-    authenticator
-        .verify("press4", b"press", Origin::Network)
-        .unwrap();
+    login(&authenticator, "press4", "press").unwrap();
     assert!(authenticator.is_proved(account, b"press"));
     // While somebody else holds the slow path, who is proved gets through and nobody waits.
     let _slow = lock(&authenticator.slow_check);
-    assert!(
-        authenticator
-            .verify("press4", b"press", Origin::Network)
-            .is_ok()
-    );
+    assert!(login(&authenticator, "press4", "press").is_ok());
 }
 
 #[test]
 fn a_wrong_password_proves_nothing_and_forgets_nothing() {
     let authenticator = authenticator(PRESS);
     let account = &authenticator.accounts["press4"];
-    assert!(
-        authenticator
-            .verify("press4", b"wrong", Origin::Network)
-            .is_err()
-    );
+    assert!(login(&authenticator, "press4", "wrong").is_err());
     assert!(lock(&account.proved).is_none());
-    authenticator
-        .verify("press4", b"press", Origin::Network)
-        .unwrap();
-    assert!(
-        authenticator
-            .verify("press4", b"wrong", Origin::Network)
-            .is_err()
-    );
+    login(&authenticator, "press4", "press").unwrap();
+    assert!(login(&authenticator, "press4", "wrong").is_err());
     assert!(authenticator.is_proved(account, b"press"));
 }
 
@@ -111,19 +130,23 @@ fn proofs_of_two_processes_differ() {
 #[test]
 fn anonymous_clients_are_guest_and_local_unless_allowed() {
     let authenticator = Authenticator::new(&Config::default()).unwrap();
-    let verify = |allowed, origin| authenticator.verify_anonymous(allowed, origin);
-    let identity = verify(Anonymous::FromLoopback, Origin::Loopback).unwrap();
-    assert_eq!(identity.user.name, "guest");
+    let login = |allowed, is_loopback| {
+        let answer =
+            authenticator.authenticate(&Credentials::Anonymous, &peer(is_loopback), allowed);
+        answer.map(|identity| identity.user.clone())
+    };
+    assert_eq!(login(Anonymous::FromLoopback, true), Ok("guest".into()));
     assert_eq!(
-        verify(Anonymous::FromLoopback, Origin::Network),
-        Err(Refused)
+        login(Anonymous::FromLoopback, false),
+        Err(AuthError::AnonymousRefused)
     );
-    assert!(verify(Anonymous::FromAnywhere, Origin::Network).is_ok());
+    assert_eq!(login(Anonymous::FromAnywhere, false), Ok("guest".into()));
 }
 
 #[test]
 fn without_the_anonymous_user_nobody_is_anonymous() {
     let authenticator = authenticator(PRESS);
-    let result = authenticator.verify_anonymous(Anonymous::FromAnywhere, Origin::Loopback);
-    assert_eq!(result, Err(Refused));
+    let anonymous = Anonymous::FromAnywhere;
+    let answer = authenticator.authenticate(&Credentials::Anonymous, &peer(true), anonymous);
+    assert_eq!(answer.unwrap_err(), AuthError::AnonymousRefused);
 }

@@ -4,7 +4,9 @@
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use lan::TopicTemplate;
+use routing::TopicFilter;
 
 use super::section::Section;
 
@@ -28,7 +30,7 @@ pub struct LanLink {
     /// The topic of what comes in.
     pub topic: TopicTemplate,
     /// The MQTT topic filters of what goes out.
-    pub filters: Vec<String>,
+    pub filters: Vec<TopicFilter>,
     /// The largest payload in bytes, both ways; larger ones are counted and dropped.
     pub message_bytes_max: u64,
     /// How many routers a multicast datagram may pass, plus one.
@@ -240,15 +242,8 @@ fn read_broadcast(text: &str) -> Result<Option<Destination>, String> {
     }
 }
 
-/// `#` stands alone as the last level, `+` alone in its level [MQTT-4.7.1-1] [MQTT-4.7.1-2].
-fn read_filter(text: &str) -> Result<String, String> {
-    let mut rest = text.split('/').rev();
-    let last = rest.next().unwrap_or_default();
-    let is_level = |level: &str| level == "+" || !level.contains(['+', '#', '\0']);
-    if text.is_empty() || !(last == "#" || is_level(last)) || !rest.all(is_level) {
-        return Err(
-            "must be an MQTT topic filter, such as \"plant/+/temp\" or \"plant/#\"".to_owned(),
-        );
-    }
-    Ok(text.to_owned())
+fn read_filter(text: &str) -> Result<TopicFilter, String> {
+    let filter = TopicFilter::parse(Bytes::copy_from_slice(text.as_bytes()));
+    filter
+        .map_err(|reason| format!("{reason}: write, for example, \"plant/+/temp\" or \"plant/#\""))
 }

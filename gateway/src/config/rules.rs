@@ -2,13 +2,16 @@
 //! that must fit each other, and doors that must not stand open.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use lan::Envelope;
+use routing::Address;
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Location};
 use super::section::Reader;
 use super::units::format_size;
-use super::{Config, GUEST, User};
+use super::{Config, GUEST, LanLink, User};
 
 /// Reports every rule that `config` breaks.
 pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
@@ -20,6 +23,7 @@ pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
     rules.check_unique();
     rules.check_addresses();
     rules.check_limits();
+    rules.check_lan_loops();
     // A name that could not be read looks like one that is missing.
     if !document.is_partial() {
         rules.check_vhosts();
@@ -216,6 +220,48 @@ impl Rules<'_> {
                     "add [[users]] other than `{GUEST}` (`busbar passwd` makes the hash), \
                  or set listeners.{name}.allow_anonymous = true"
                 )));
+        }
+    }
+}
+
+impl Rules<'_> {
+    /// Datagrams say nothing of who has forwarded them, so what one link sends and another hears
+    /// under a topic that the first sends would go round for ever. One link with both directions
+    /// knows its own.
+    fn check_lan_loops(&self) {
+        let links = &self.config.lan;
+        for (index, sender) in links
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| it.direction.sends())
+        {
+            let hears = |other: &&LanLink| {
+                let is_same = (other.destination, other.port) == (sender.destination, sender.port);
+                is_same && other.direction.receives() && other.vhost == sender.vhost
+            };
+            for receiver in links
+                .iter()
+                .filter(hears)
+                .filter(|it| !std::ptr::eq(*it, sender))
+            {
+                let from = Envelope {
+                    group: receiver.destination.address(),
+                    port: receiver.port,
+                    source: Ipv4Addr::LOCALHOST,
+                };
+                let topic = Address::new(receiver.topic.render(from).into());
+                if sender.filters.iter().any(|filter| filter.matches(&topic)) {
+                    let title = format!(
+                        "LAN links `{}` and `{}` go in a circle",
+                        sender.name, receiver.name
+                    );
+                    let right = format!(
+                        "this sends `{topic}`, which is what `{}` hears",
+                        receiver.name
+                    );
+                    self.report(title, &format!("lan.{index}.filters"), right);
+                }
+            }
         }
     }
 }

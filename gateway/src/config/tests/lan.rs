@@ -65,7 +65,7 @@ fn links_that_send_need_filters_that_are_valid() {
     for filter in ["plant/#/x", "a+", "a/b#", ""] {
         let report = report(1, &out(&format!("filters=\"{filter}\"")));
         assert!(
-            report.contains("must be an MQTT topic filter"),
+            report.contains("write, for example, \"plant/+/temp\""),
             "{filter} {report}"
         );
     }
@@ -121,4 +121,25 @@ fn a_link_never_leaves_its_interface_to_the_system() {
         "\"an interface of many letters\"",
         "must be a name such as",
     )]);
+}
+
+#[test]
+fn links_that_hear_themselves_are_refused() {
+    let out = out("filters=\"lan/#\"");
+    let into =
+        |topic: &str| into(&format!("topic=\"{topic}\"")).replace("name=\"a\"", "name=\"b\"");
+    let report = report(1, &format!("{out}\n{}", into("lan/{src}")));
+    assert!(
+        report.contains("LAN links `a` and `b` go in a circle"),
+        "{report}"
+    );
+    assert!(report.contains("this sends `lan/127.0.0.1`"), "{report}");
+    parse(&format!("{out}\n{}", into("sensors/{src}"))).unwrap();
+    parse(&format!(
+        "{out}\n{}",
+        into("lan/{src}").replace("port=5", "port=6")
+    ))
+    .unwrap();
+    // One link with both directions tells its own datagrams from others'.
+    parse(&out.replace("direction=\"out\"", "direction=\"both\"")).unwrap();
 }

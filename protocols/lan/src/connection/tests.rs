@@ -128,7 +128,7 @@ fn a_message_on_a_linked_topic_becomes_one_datagram() {
         bus.publish(|message| message.address = Address::new("other".into())),
         1
     );
-    assert_eq!(datagrams(&mut link).0, [Bytes::new(); 0]);
+    assert!(datagrams(&mut link).0.is_empty());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn what_came_in_by_a_link_goes_out_by_others_only() {
     let mut first = bus.link("lan/in", &["lan/#"]);
     let mut second = bus.link("lan/other", &["lan/#"]);
     assert_eq!(first.handle_datagram(NOW, b"x", FROM), Ok(2));
-    assert_eq!(datagrams(&mut first).0, [Bytes::new(); 0]);
+    assert!(datagrams(&mut first).0.is_empty());
     assert_eq!(datagrams(&mut second).0, [&b"x"[..]]);
 }
 
