@@ -1,0 +1,32 @@
+//! What one LAN link counts, for the metrics: each reason for which a datagram or a message is not
+//! passed on has its own number.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The numbers of one link, each since it was opened.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Datagrams that became messages.
+    pub received: AtomicU64,
+    /// Messages that became datagrams and were given to the network.
+    pub sent: AtomicU64,
+    /// Datagrams larger than the link takes.
+    pub received_too_large: AtomicU64,
+    /// Messages larger than the link takes.
+    pub sent_too_large: AtomicU64,
+    /// Datagrams from senders outside `allow_sources`.
+    pub refused_sources: AtomicU64,
+    /// The link's own datagrams, which came back to it.
+    pub echoes: AtomicU64,
+    /// Messages that expired before they could be sent.
+    pub expired: AtomicU64,
+    /// Messages that gave way to newer ones because the network did not take them fast enough.
+    pub dropped: AtomicU64,
+    /// Datagrams that the system refused to send, and failed attempts to receive.
+    pub failed: AtomicU64,
+}
+
+/// Adds to a number that nobody orders anything by.
+pub(super) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}

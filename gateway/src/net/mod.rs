@@ -1,0 +1,3 @@
+//! The sockets.
+
+pub mod lan;
