@@ -1,1 +1,3 @@
 //! RESP: bytes in, calls on the core, bytes out.
+
+pub mod wire;
