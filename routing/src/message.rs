@@ -45,13 +45,11 @@ pub enum WireForm {
     Mqtt3,
     /// MQTT 5 PUBLISH.
     Mqtt5,
-    /// RESP2 `message` array.
-    Resp2,
-    /// RESP3 `message` push.
-    Resp3,
+    /// Channel and payload as RESP bulk strings: the end of every delivery, in both versions.
+    Resp,
 }
 
-const WIRE_FORMS: usize = 5;
+const WIRE_FORMS: usize = 4;
 
 /// One published message.
 pub struct Message {

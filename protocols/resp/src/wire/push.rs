@@ -8,12 +8,13 @@
 //! ```
 //!
 //! All frames of one message end alike, so the tail is encoded once and shared by every receiver
-//! of both versions; a head is a constant, or is built once per pattern subscription.
+//! of both versions; a head is a constant, but for the pattern.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use routing::OutBuf;
 
 use super::Version;
-use super::reply::{NUMBER_BYTES_MAX, ReplyWriter};
+use super::reply::ReplyWriter;
 
 #[cfg(test)]
 mod tests;
@@ -36,42 +37,29 @@ pub const fn shard_message_head(version: Version) -> &'static [u8] {
     }
 }
 
-/// The head of every delivery for one pattern subscription.
-#[must_use]
-pub fn pattern_message_head(version: Version, pattern: &[u8]) -> Bytes {
-    let mut head = BytesMut::with_capacity(16 + bulk_bytes(pattern.len()));
-    let mut writer = ReplyWriter::new(version, &mut head);
-    writer.push(4);
-    writer.bulk(b"pmessage");
-    writer.bulk(pattern);
-    head.freeze()
+/// Writes the head of a delivery for a pattern subscription.
+pub fn put_pattern_head(version: Version, pattern: &[u8], out: &mut OutBuf) {
+    out.put_slice(match version {
+        Version::Resp2 => b"*4\r\n$8\r\npmessage\r\n",
+        Version::Resp3 => b">4\r\n$8\r\npmessage\r\n",
+    });
+    ReplyWriter::new(version, out).bulk(pattern);
 }
 
-/// The end of every delivery of one message: channel and payload as bulk strings.
-#[must_use]
-pub fn tail(channel: &[u8], payload: &[u8]) -> Bytes {
-    let mut tail = BytesMut::with_capacity(bulk_bytes(channel.len()) + bulk_bytes(payload.len()));
-    let mut writer = ReplyWriter::new(Version::Resp2, &mut tail);
+/// Writes the tail: channel and payload as bulk strings. A large payload is referenced.
+pub fn put_tail(channel: &[u8], payload: &Bytes, out: &mut OutBuf) {
+    // Bulk strings are the same in both versions.
+    let mut writer = ReplyWriter::new(Version::Resp2, out);
     writer.bulk(channel);
-    writer.bulk(payload);
-    tail.freeze()
+    writer.bulk_header(payload.len());
+    out.put_bytes(payload);
+    out.put_slice(b"\r\n");
 }
 
-/// The end of a delivery up to the payload's first octet. The payload and `\r\n` follow: for a
-/// payload too large to copy.
+/// The tail in one piece, to be shared by all receivers.
 #[must_use]
-pub fn tail_before_payload(channel: &[u8], payload_bytes: usize) -> Bytes {
-    let mut tail = BytesMut::with_capacity(bulk_bytes(channel.len()) + HEADER_BYTES_MAX);
-    let mut writer = ReplyWriter::new(Version::Resp2, &mut tail);
-    writer.bulk(channel);
-    writer.bulk_header(payload_bytes);
-    tail.freeze()
-}
-
-/// Sign, number and line end.
-const HEADER_BYTES_MAX: usize = NUMBER_BYTES_MAX + 3;
-
-/// An upper limit for a bulk string's bytes on the wire.
-const fn bulk_bytes(length: usize) -> usize {
-    length + HEADER_BYTES_MAX + 2
+pub fn tail(channel: &[u8], payload: &Bytes) -> Bytes {
+    let mut out = OutBuf::default();
+    put_tail(channel, payload, &mut out);
+    out.to_vec().into()
 }

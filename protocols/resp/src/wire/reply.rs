@@ -18,7 +18,7 @@
 //! The aggregate methods write the header alone; the caller writes that many elements after it.
 //! The writer never recurses and never allocates beyond the buffer's growth.
 
-use bytes::{BufMut, BytesMut};
+use routing::OutBuf;
 
 use super::Version;
 
@@ -29,12 +29,12 @@ mod tests;
 #[derive(Debug)]
 pub struct ReplyWriter<'a> {
     version: Version,
-    out: &'a mut BytesMut,
+    out: &'a mut OutBuf,
 }
 
 impl<'a> ReplyWriter<'a> {
     /// A writer that appends to `out`.
-    pub const fn new(version: Version, out: &'a mut BytesMut) -> Self {
+    pub const fn new(version: Version, out: &'a mut OutBuf) -> Self {
         Self { version, out }
     }
 
@@ -42,6 +42,11 @@ impl<'a> ReplyWriter<'a> {
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
+    }
+
+    /// Goes on in another version, as after `HELLO`.
+    pub const fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     /// A simple string. `text` is the server's own and must hold no line end.
@@ -62,7 +67,6 @@ impl<'a> ReplyWriter<'a> {
     /// bytes, so line ends in it become spaces.
     pub fn error(&mut self, text: &[u8]) {
         self.out.put_u8(b'-');
-        self.out.reserve(text.len() + 2);
         for byte in text {
             self.out
                 .put_u8(if is_line_end(*byte) { b' ' } else { *byte });

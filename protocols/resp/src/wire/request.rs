@@ -100,6 +100,25 @@ impl Request {
             .map(|range| self.frame.get(range.clone()).unwrap_or_default())
     }
 
+    /// The same request in memory of its own: one that waits must not keep a read buffer.
+    #[must_use]
+    pub fn compact(&self) -> Self {
+        Self {
+            frame: Bytes::copy_from_slice(&self.frame),
+            args: self.args.clone(),
+        }
+    }
+
+    /// The request that the arguments from `count` on make.
+    #[must_use]
+    pub fn without_first(&self, count: usize) -> Self {
+        let args = self.args.get(count..).unwrap_or_default().to_vec();
+        Self {
+            frame: self.frame.clone(),
+            args,
+        }
+    }
+
     /// Bytes of the request's own memory, for accounting.
     #[must_use]
     pub fn byte_size(&self) -> usize {

@@ -1,0 +1,323 @@
+//! The commands: what each is called, how many arguments it takes, what it may do, and its code.
+//!
+//! One file per family; [`table`] lists them all. A handler writes its whole reply or returns an
+//! [`Error`]; what must hold for every command (arity, authentication, rights, subscribed mode,
+//! `MULTI`) is checked before, in [`crate::connection`].
+
+mod acl;
+mod client;
+mod config;
+mod connection;
+mod info;
+mod keys;
+mod pubsub;
+mod server;
+mod strings;
+mod table;
+mod transaction;
+
+use std::sync::{MutexGuard, PoisonError};
+
+use routing::Timestamp;
+
+pub(crate) use connection::{DEFAULT_USER, Greeting, finish_login};
+pub(crate) use pubsub::Kind;
+pub(crate) use transaction::{Transaction, Watched};
+
+use crate::connection::Session;
+use crate::error::{Error, QUOTED_BYTES_MAX, printable};
+use crate::keyspace::Keyspace;
+use crate::server::Server;
+use crate::wire::reply::ReplyWriter;
+use crate::wire::request::Request;
+
+#[cfg(test)]
+mod tests;
+
+/// What a handler works on.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// The connection's own state.
+    pub(crate) session: &'a mut Session,
+    /// What all connections share.
+    pub(crate) server: &'a Server,
+    /// Where the reply goes.
+    pub(crate) reply: ReplyWriter<'a>,
+    /// The moment of the batch.
+    pub(crate) now: Timestamp,
+    keyspace: Option<MutexGuard<'a, Keyspace>>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) const fn new(
+        session: &'a mut Session,
+        server: &'a Server,
+        reply: ReplyWriter<'a>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            session,
+            server,
+            reply,
+            now,
+            keyspace: None,
+        }
+    }
+
+    /// The string map, locked until the call ends, so that `EXEC` sees no other connection's
+    /// writes between its own.
+    pub(crate) fn keyspace(&mut self) -> &mut Keyspace {
+        let (server, now) = (self.server, self.now);
+        self.keyspace.get_or_insert_with(|| {
+            let mut keyspace = server
+                .keyspace
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            keyspace.expire(now);
+            keyspace
+        })
+    }
+}
+
+/// A command's code.
+pub(crate) type Handler = fn(&mut Call<'_>, &Request) -> Result<(), Error>;
+
+/// One row of the command table.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    /// The name, lower case; a subcommand's has its command and `|` before it.
+    pub(crate) name: &'static str,
+    /// The number of arguments with the name; negative: at least so many.
+    pub(crate) arity: i8,
+    /// What the command is and may.
+    pub(crate) flags: Flags,
+    /// Which arguments are keys: first, last (negative: from the end), step. All 0: none.
+    pub(crate) keys: (i8, i8, i8),
+    /// ACL categories beyond those that the flags imply.
+    pub(crate) categories: &'static [&'static str],
+    /// The code.
+    pub(crate) run: Handler,
+    /// The subcommands, if it is a container.
+    pub(crate) subcommands: &'static [Self],
+}
+
+impl Spec {
+    const fn new(name: &'static str, arity: i8, flags: Flags, run: Handler) -> Self {
+        Self {
+            name,
+            arity,
+            flags,
+            keys: (0, 0, 0),
+            categories: &[],
+            run,
+            subcommands: &[],
+        }
+    }
+
+    const fn container(name: &'static str, subcommands: &'static [Self]) -> Self {
+        Self {
+            subcommands,
+            ..Self::new(name, -2, Flags::NONE, without_subcommand)
+        }
+    }
+
+    const fn keys(mut self, first: i8, last: i8, step: i8) -> Self {
+        self.keys = (first, last, step);
+        self
+    }
+
+    const fn categories(mut self, categories: &'static [&'static str]) -> Self {
+        self.categories = categories;
+        self
+    }
+
+    /// Whether a request of `count` arguments fits.
+    pub(crate) fn takes(&self, count: usize) -> bool {
+        let wanted = usize::from(self.arity.unsigned_abs());
+        if self.arity < 0 {
+            count >= wanted
+        } else {
+            count == wanted
+        }
+    }
+
+    /// Whether the command belongs to an ACL category, named without `@`.
+    fn is_in(&self, category: &str) -> bool {
+        self.all_categories()
+            .iter()
+            .any(|own| own.strip_prefix('@') == Some(category))
+    }
+
+    /// The ACL categories: those listed and those that the flags imply.
+    fn all_categories(&self) -> Vec<&'static str> {
+        let mut all = self.categories.to_vec();
+        let implied = [
+            (Flags::WRITE, "@write"),
+            (Flags::READONLY, "@read"),
+            (Flags::PUBSUB, "@pubsub"),
+            (Flags::ADMIN, "@admin"),
+            (Flags::ADMIN, "@dangerous"),
+        ];
+        all.extend(
+            implied
+                .into_iter()
+                .filter(|(flag, _)| self.flags.has(*flag))
+                .map(|(_, c)| c),
+        );
+        all.push(if self.flags.has(Flags::FAST) {
+            "@fast"
+        } else {
+            "@slow"
+        });
+        all
+    }
+
+    /// The last word of the name: `id` of `client|id`.
+    fn short_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+}
+
+/// A container is only ever called with a subcommand; its arity says so.
+fn without_subcommand(_: &mut Call<'_>, _: &Request) -> Result<(), Error> {
+    Err(Error::Syntax)
+}
+
+/// What a command is and may, as `COMMAND INFO` lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const WRITE: Self = Self(1);
+    pub(crate) const READONLY: Self = Self(1 << 1);
+    pub(crate) const DENYOOM: Self = Self(1 << 2);
+    pub(crate) const ADMIN: Self = Self(1 << 3);
+    pub(crate) const PUBSUB: Self = Self(1 << 4);
+    pub(crate) const NOSCRIPT: Self = Self(1 << 5);
+    pub(crate) const LOADING: Self = Self(1 << 6);
+    pub(crate) const STALE: Self = Self(1 << 7);
+    pub(crate) const SKIP_SLOWLOG: Self = Self(1 << 8);
+    pub(crate) const FAST: Self = Self(1 << 9);
+    /// May be used before authentication.
+    pub(crate) const NO_AUTH: Self = Self(1 << 10);
+    pub(crate) const ALLOW_BUSY: Self = Self(1 << 11);
+    /// May be used by a subscribed RESP2 connection; ours, not listed.
+    pub(crate) const SUBSCRIBED: Self = Self(1 << 12);
+    /// Acts at once inside `MULTI`; ours, not listed.
+    pub(crate) const UNQUEUED: Self = Self(1 << 13);
+    /// Confirms by pushed frames, which `CLIENT REPLY OFF` does not silence; ours, not listed.
+    pub(crate) const CONFIRMS: Self = Self(1 << 14);
+    /// Ends subscriptions; ours, not listed.
+    pub(crate) const UNSUBSCRIBES: Self = Self(1 << 15);
+    /// May have to wait for the gateway's answer, which `EXEC` cannot; ours, not listed.
+    pub(crate) const ASKS: Self = Self(1 << 16);
+
+    const NAMES: [(Self, &'static str); 12] = [
+        (Self::WRITE, "write"),
+        (Self::READONLY, "readonly"),
+        (Self::DENYOOM, "denyoom"),
+        (Self::ADMIN, "admin"),
+        (Self::PUBSUB, "pubsub"),
+        (Self::NOSCRIPT, "noscript"),
+        (Self::LOADING, "loading"),
+        (Self::STALE, "stale"),
+        (Self::SKIP_SLOWLOG, "skip_slowlog"),
+        (Self::FAST, "fast"),
+        (Self::NO_AUTH, "no_auth"),
+        (Self::ALLOW_BUSY, "allow_busy"),
+    ];
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in here.
+    pub(crate) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES
+            .into_iter()
+            .filter(move |(flag, _)| self.has(*flag))
+            .map(|(_, name)| name)
+    }
+}
+
+/// Finds the command that a request names and checks the number of its arguments.
+///
+/// # Errors
+/// [`Error::Unknown`] or [`Error::Arity`].
+pub(crate) fn find(request: &Request) -> Result<&'static Spec, Error> {
+    let command = lookup(table::COMMANDS, request.name()).ok_or_else(|| unknown(request))?;
+    let spec = match request.arg(1) {
+        Some(name) if !command.subcommands.is_empty() => lookup(command.subcommands, name)
+            .ok_or_else(|| {
+                let rest = format!("'. Try {} HELP.", command.name.to_ascii_uppercase());
+                Error::quoting("unknown subcommand '", name, &rest)
+            })?,
+        _ => command,
+    };
+    if spec.takes(request.len()) {
+        Ok(spec)
+    } else {
+        Err(Error::Arity(spec.name))
+    }
+}
+
+/// Every command, sorted by name.
+pub(crate) const fn all() -> &'static [Spec] {
+    table::COMMANDS
+}
+
+/// Longer than any name in the table.
+const NAME_BYTES_MAX: usize = 24;
+
+/// Binary search: the table is sorted by short name.
+fn lookup(specs: &'static [Spec], name: &[u8]) -> Option<&'static Spec> {
+    let mut lower = [0; NAME_BYTES_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    let at = specs
+        .binary_search_by(|spec| spec.short_name().as_bytes().cmp(lower))
+        .ok()?;
+    specs.get(at)
+}
+
+/// RESP: the text by which several clients recognise that a command is missing.
+fn unknown(request: &Request) -> Error {
+    let mut args = Vec::new();
+    for arg in request.args_from(1) {
+        let Some(room @ 1..) = QUOTED_BYTES_MAX.checked_sub(args.len()) else {
+            break;
+        };
+        let arg = printable(arg);
+        args.push(b'\'');
+        args.extend_from_slice(arg.get(..room).unwrap_or(arg));
+        args.extend_from_slice(b"' ");
+    }
+    let rest = "', with args beginning with: ";
+    let mut error = Error::quoting("unknown command '", request.name(), rest);
+    if let Error::Unknown { text } = &mut error {
+        text.extend_from_slice(&args);
+    }
+    error
+}
+
+/// Whether an argument is this keyword, which must be given in lower case.
+pub(crate) fn is(arg: &[u8], keyword: &str) -> bool {
+    arg.eq_ignore_ascii_case(keyword.as_bytes())
+}
+
+/// Writes help texts as `HELP` subcommands do: the title, `lines`, and how to get help.
+pub(crate) fn write_help(reply: &mut ReplyWriter<'_>, command: &str, lines: &[&str]) {
+    reply.array(lines.len() + 3);
+    reply.simple(&format!(
+        "{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
+    lines.iter().for_each(|line| reply.simple(line));
+    reply.simple("HELP");
+    reply.simple("    Print this help.");
+}

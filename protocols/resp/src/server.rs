@@ -1,0 +1,157 @@
+//! What all Redis connections of a gateway share: settings, the volatile map, and who is
+//! connected. Its locks are held for one look-up or one command, never while a lock of the core is
+//! taken for anything but a publish inside `EXEC`; the core never calls back.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use routing::{ConnectionId, Name, Outbox, Peer, Timestamp};
+
+use crate::keyspace::Keyspace;
+use crate::settings::Settings;
+use crate::wire::Version;
+
+/// The shared side of all Redis connections.
+#[derive(Debug)]
+pub struct Server {
+    pub(crate) settings: Settings,
+    /// RESP: 40 hexadecimal digits, new at each start.
+    pub(crate) run_id: String,
+    pub(crate) started_at: Timestamp,
+    pub(crate) keyspace: Mutex<Keyspace>,
+    clients: Mutex<BTreeMap<ConnectionId, Arc<Client>>>,
+    /// Connections ever accepted.
+    pub(crate) connections: AtomicU64,
+    /// Requests ever handled.
+    pub(crate) requests: AtomicU64,
+}
+
+impl Server {
+    /// `seed` makes the run id; any number that differs from start to start.
+    #[must_use]
+    pub fn new(settings: Settings, seed: u128, now: Timestamp) -> Arc<Self> {
+        let keyspace = Keyspace::new(
+            settings.databases,
+            settings.keys_max,
+            settings.key_bytes_max,
+        );
+        Arc::new(Self {
+            settings,
+            run_id: format!("{seed:032x}{:08x}", now.0 & 0xffff_ffff),
+            started_at: now,
+            keyspace: Mutex::new(keyspace),
+            clients: Mutex::default(),
+            connections: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn register(&self, client: &Arc<Client>) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.insert(client.id, Arc::clone(client));
+    }
+
+    pub(crate) fn unregister(&self, id: ConnectionId) {
+        self.clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+    }
+
+    pub(crate) fn count_requests(&self, count: u64) {
+        self.requests.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// All connections, oldest first.
+    pub(crate) fn clients(&self) -> Vec<Arc<Client>> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.values().cloned().collect()
+    }
+}
+
+/// One connection as the others see it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ConnectionId,
+    /// `address:port` of the peer.
+    pub(crate) address: String,
+    /// `address:port` of the listener.
+    pub(crate) local: String,
+    /// 0 without one.
+    pub(crate) local_port: u16,
+    pub(crate) connected_at: Timestamp,
+    pub(crate) outbox: Arc<Outbox>,
+    snapshot: Mutex<Snapshot>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        id: ConnectionId,
+        peer: &Peer,
+        outbox: Arc<Outbox>,
+        now: Timestamp,
+    ) -> Arc<Self> {
+        let text = |address: Option<std::net::SocketAddr>| {
+            address.map_or_else(|| "?:0".to_owned(), |address| address.to_string())
+        };
+        Arc::new(Self {
+            id,
+            address: text(peer.address),
+            local: text(peer.local),
+            local_port: peer.local.map_or(0, |local| local.port()),
+            connected_at: now,
+            outbox,
+            snapshot: Mutex::new(Snapshot {
+                last_request_at: now,
+                ..Snapshot::default()
+            }),
+        })
+    }
+
+    /// The id as replies write it.
+    pub(crate) fn id_number(&self) -> i64 {
+        i64::try_from(self.id.0).unwrap_or(i64::MAX)
+    }
+
+    /// What the connection was like after its last batch.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn update(&self, snapshot: Snapshot) {
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+}
+
+/// What `CLIENT LIST` tells of a connection beyond its addresses.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) user: Name,
+    pub(crate) name: Option<Bytes>,
+    pub(crate) library_name: Option<Bytes>,
+    pub(crate) library_version: Option<Bytes>,
+    pub(crate) version: Version,
+    pub(crate) database: u8,
+    pub(crate) channels: usize,
+    pub(crate) patterns: usize,
+    pub(crate) shard_channels: usize,
+    /// Requests that `MULTI` holds back.
+    pub(crate) queued: Option<usize>,
+    pub(crate) queued_bytes: usize,
+    pub(crate) is_evict_protected: bool,
+    pub(crate) leaves_untouched: bool,
+    pub(crate) last_command: &'static str,
+    pub(crate) last_request_at: Timestamp,
+}
+
+impl Snapshot {
+    pub(crate) const fn is_subscribed(&self) -> bool {
+        self.channels + self.patterns + self.shard_channels > 0
+    }
+}
