@@ -13,7 +13,8 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.command == Some(Command::Passwd) {
-        return passwd::run();
+        let hashed = passwd::run(&mut std::io::stdout());
+        return hashed.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS);
     }
     let config = match arguments.load() {
         Ok(config) => config,
@@ -23,18 +24,26 @@ fn main() -> ExitCode {
         return say("the configuration is valid").map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     let levels = EnvFilter::new(&config.log.level);
-    tracing_subscriber::fmt().with_env_filter(levels).with_writer(std::io::stderr).init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    tracing_subscriber::fmt()
+        .with_env_filter(levels)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    runtime.block_on(run(&config)).unwrap_or_else(|error| fail(&*error))
+    runtime
+        .block_on(run(&config))
+        .unwrap_or_else(|error| fail(&*error))
 }
 
 async fn run(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let gateway = Gateway::start(config).await?;
+    let gateway = Gateway::start(config)?;
     gateway.announce(|line| drop(say(line)));
     tokio::select! {
         // The log has said why. What is not safe must not be acknowledged: no drain.

@@ -1,0 +1,321 @@
+//! The gateway as a whole: brings the core back from the journal, opens the listeners, runs until
+//! it is told to stop, and leaves everything safe.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use routing::{Broker, ConnectionId, Lsn, Name, Peer};
+use rustix::rand::{GetRandomFlags, getrandom};
+use storage::{DiskFiles, Health};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tracing::{debug, error, warn};
+
+use crate::auth::{Anonymous, Authenticator};
+use crate::clock::Clock;
+use crate::config::{Config, Listener};
+use crate::connection::{Conditions, drive};
+use crate::journal::{self, Journal, RecoverError};
+use crate::listener::{self, BindError};
+use crate::net::lan::LanTask;
+use crate::settings;
+use crate::shutdown::Shutdown;
+
+/// How often it is looked whether a checkpoint is due.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
+
+/// A checkpoint is due after this long, if anything was journalled.
+const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
+
+/// Everything that the gateway's tasks share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The clock.
+    pub clock: Clock,
+    /// The core.
+    pub broker: Arc<Broker>,
+    /// Who may come in.
+    pub authenticator: Authenticator,
+    /// Tasks, and their end.
+    pub shutdown: Shutdown,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The journal cannot be opened.
+    #[error("cannot open the data directory: {0}")]
+    Open(#[from] storage::Error),
+    /// What the journal holds cannot be served.
+    #[error("cannot recover: {0}")]
+    Recover(#[from] RecoverError),
+    /// A LAN link cannot be opened.
+    #[error("cannot open the LAN link \"{link}\": {source}")]
+    Lan {
+        /// The link's name.
+        link: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused something.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    journal: Arc<Journal>,
+    window_bytes: u64,
+    failed: Arc<Notify>,
+    /// The bound addresses, by protocol, in the order of the configuration.
+    pub addresses: Vec<(&'static str, SocketAddr)>,
+    drain_timeout: Duration,
+}
+
+impl Gateway {
+    /// Starts a gateway; when this returns, clients are served. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing runs then.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let log_settings = settings::storage(config);
+        let (log, recovery) = storage::Journal::open(log_settings.clone(), DiskFiles)?;
+        let journal = Journal::new(log, &log_settings);
+        let timers = Arc::new(Notify::new());
+        let broker = new_broker(config, &journal, &timers);
+        journal::recover(&broker, &journal, recovery, clock.now())?;
+        let failed = Arc::new(Notify::new());
+        watch_journal(&journal, &broker, &failed);
+        let authenticator = Authenticator::new(config)?;
+        let shutdown = Shutdown::default();
+        let shared = Arc::new(Shared {
+            clock,
+            broker,
+            authenticator,
+            shutdown,
+        });
+        let mut gateway = Self {
+            shared,
+            journal,
+            window_bytes: log_settings.segment_bytes * u64::from(log_settings.segment_count_max),
+            failed,
+            addresses: Vec::new(),
+            drain_timeout: config.shutdown.drain_timeout,
+        };
+        gateway.listen(config)?;
+        gateway.open_lan_links(config)?;
+        gateway.run_timers(timers);
+        gateway.run_checkpoints();
+        Ok(gateway)
+    }
+
+    /// Prints one line per listener with its bound address, then `ready`.
+    pub fn announce(&self, mut print: impl FnMut(&str)) {
+        for (protocol, address) in &self.addresses {
+            print(&format!("{protocol} listening on {address}"));
+        }
+        print("ready");
+    }
+
+    /// Waits until the journal has failed: nothing more can be promised to anybody then, and the
+    /// process must end and recover.
+    pub async fn failed(&self) {
+        self.failed.notified().await;
+    }
+
+    /// Stops: tells every client, waits for them at most the drain timeout, makes everything safe.
+    ///
+    /// # Errors
+    /// When the journal could not be closed; a start recovers what is safe.
+    pub async fn stop(self) -> Result<(), storage::Error> {
+        if !self.shared.shutdown.finish(self.drain_timeout).await {
+            warn!("some connections did not end in time");
+        }
+        let (broker, journal) = (Arc::clone(&self.shared.broker), self.journal);
+        let window_bytes = self.window_bytes;
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Err(failure) = journal::checkpoint(&broker, &journal, window_bytes) {
+                journal::log_checkpoint_failure(&failure);
+            }
+            journal.log().clone().close()
+        });
+        closed.await.unwrap_or(Ok(()))
+    }
+
+    fn listen(&mut self, config: &Config) -> Result<(), StartError> {
+        let listeners = &config.listeners;
+        let now = self.shared.clock.now();
+        let resp = resp::Server::new(settings::resp(config), random()?, now);
+        self.serve(
+            "resp",
+            &listeners.resp,
+            move |id, peer, conditions: &Conditions| {
+                let (shared, server) = (&conditions.shared, Arc::clone(&resp));
+                let broker = Arc::clone(&shared.broker);
+                resp::Connection::new(broker, server, id, peer, shared.clock.now())
+            },
+        )
+    }
+
+    fn serve<F>(
+        &mut self,
+        protocol: &'static str,
+        config: &Listener,
+        front: impl Fn(ConnectionId, Peer, &Conditions) -> F + Clone + Send + Sync + 'static,
+    ) -> Result<(), StartError>
+    where
+        F: routing::Frontend + Unpin + Send + 'static,
+    {
+        if !config.enabled {
+            return Ok(());
+        }
+        let anonymous = if config.allow_anonymous {
+            Anonymous::FromAnywhere
+        } else {
+            Anonymous::FromLoopback
+        };
+        for address in &config.bind {
+            let listener = listener::bind(protocol, *address)?;
+            self.addresses.push((protocol, listener.local_addr()?));
+            let conditions = Conditions {
+                shared: Arc::clone(&self.shared),
+                anonymous,
+            };
+            let (shared, front) = (Arc::clone(&self.shared), front.clone());
+            let serve = move |stream: TcpStream, peer| {
+                let (id, conditions) = (ConnectionId::unique(), conditions.clone());
+                let front = front(id, peer, &conditions);
+                async move {
+                    debug!(protocol, peer = ?peer.address, "connected");
+                    drive(id, front, stream, peer, conditions).await;
+                    debug!(protocol, peer = ?peer.address, "disconnected");
+                }
+            };
+            let accepting =
+                listener::accept(protocol, listener, config.connections_max, shared, serve);
+            self.shared.shutdown.spawn("listener", accepting);
+        }
+        Ok(())
+    }
+
+    fn open_lan_links(&self, config: &Config) -> Result<(), StartError> {
+        for link in &config.lan {
+            let Some(vhost) = self.shared.broker.vhost(&link.vhost) else {
+                continue;
+            };
+            let task = LanTask::open(link.clone(), Arc::clone(vhost)).map_err(|source| {
+                StartError::Lan {
+                    link: link.name.clone(),
+                    source,
+                }
+            })?;
+            let (clock, stop) = (self.shared.clock, self.shared.shutdown.token().clone());
+            self.shared
+                .shutdown
+                .spawn("lan", task.run(move || clock.now(), stop));
+        }
+        Ok(())
+    }
+
+    /// Sleeps until the core has something to do, which for an idle core is never.
+    fn run_timers(&self, earlier: Arc<Notify>) {
+        let shared = Arc::clone(&self.shared);
+        self.shared.shutdown.spawn("timers", async move {
+            let stop = shared.shutdown.token().clone();
+            loop {
+                let due = async {
+                    match shared.broker.poll_timeout() {
+                        Some(at) => tokio::time::sleep_until(shared.clock.instant_of(at)).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = earlier.notified() => {}
+                    () = due => shared.broker.handle_timeout(shared.clock.now()),
+                }
+            }
+        });
+    }
+
+    /// Writes a checkpoint after every quarter of the journal's window, and after a while if
+    /// anything happened.
+    fn run_checkpoints(&self) {
+        let (shared, journal) = (Arc::clone(&self.shared), Arc::clone(&self.journal));
+        let window_bytes = self.window_bytes;
+        self.shared.shutdown.spawn("checkpoints", async move {
+            let stop = shared.shutdown.token().clone();
+            let (mut last_end, mut last_at) = (journal.end(), shared.clock.uptime());
+            while stop
+                .run_until_cancelled(tokio::time::sleep(CHECKPOINT_PERIOD))
+                .await
+                .is_some()
+            {
+                let written = journal.end().0 - last_end.0;
+                let age = shared.clock.uptime().saturating_sub(last_at);
+                if written == 0 || (written < window_bytes / 4 && age < CHECKPOINT_AGE) {
+                    continue;
+                }
+                (last_end, last_at) = (journal.end(), shared.clock.uptime());
+                let (broker, journal) = (Arc::clone(&shared.broker), Arc::clone(&journal));
+                let write = move || journal::checkpoint(&broker, &journal, window_bytes);
+                if let Ok(Err(failure)) = tokio::task::spawn_blocking(write).await {
+                    journal::log_checkpoint_failure(&failure);
+                }
+            }
+        });
+    }
+}
+
+fn new_broker(config: &Config, journal: &Arc<Journal>, timers: &Arc<Notify>) -> Arc<Broker> {
+    let origins = vec![&resp::ORIGIN, &lan::ORIGIN];
+    let core = routing::Settings {
+        vhosts: config
+            .vhosts
+            .iter()
+            .map(|vhost| Name::from(vhost.name.as_str()))
+            .collect(),
+        session_queue_limits: settings::session_queue(config),
+        ..routing::Settings::default()
+    };
+    let log: Arc<dyn routing::Journal> = Arc::clone(journal) as _;
+    let timers = Arc::clone(timers);
+    Arc::new(Broker::new(
+        core,
+        log,
+        origins,
+        Box::new(move || timers.notify_one()),
+    ))
+}
+
+/// A number that nobody can guess.
+fn random() -> std::io::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(u128::from_ne_bytes(bytes))
+}
+
+/// Passes the journal's news on: the durable position to who waits for it, its failure to `main`.
+fn watch_journal(journal: &Arc<Journal>, broker: &Arc<Broker>, failed: &Arc<Notify>) {
+    let (broker, failed) = (Arc::downgrade(broker), Arc::clone(failed));
+    let log = Arc::downgrade(journal);
+    journal.log().on_durable(Box::new(move |durable| {
+        if let Some(broker) = broker.upgrade() {
+            broker.handle_durable(Lsn(durable.0));
+        }
+        if log
+            .upgrade()
+            .is_some_and(|journal| journal.log().health() == Health::Failed)
+        {
+            error!("the journal failed; the gateway stops, and recovers at its next start");
+            failed.notify_one();
+        }
+    }));
+}

@@ -1,0 +1,224 @@
+//! Joins the core to the storage: the core's records into the log, the log's position to those who
+//! wait for it, checkpoints now and then, and all of it back at start.
+//!
+//! A record that is larger than the log takes in one piece is written in several. Each record
+//! begins with one byte that says what it is:
+//!
+//! ```text
+//! 0, record                        a whole record
+//! 1, bytes                         a part; by itself it means nothing
+//! 2, (address of a part u64 LE)*   a record made of these parts
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, Bytes, BytesMut};
+use routing::journal::{Appended, DecodeError};
+use routing::vhost::Recovery;
+use routing::{Broker, Journal as _, Lsn, Timestamp, Urgency};
+use storage::{Health, Refused};
+use tracing::{error, info, warn};
+
+const WHOLE: u8 = 0;
+const PART: u8 = 1;
+const PARTED: u8 = 2;
+
+/// The core's journal on the storage's log.
+#[derive(Debug)]
+pub struct Journal {
+    log: storage::Journal,
+    part_bytes_max: usize,
+    /// Where the log ended when somebody last appended.
+    end: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Journal {
+    /// The core's view of an open log.
+    #[must_use]
+    pub fn new(log: storage::Journal, settings: &storage::Settings) -> Arc<Self> {
+        let part_bytes_max = settings.record_bytes_max() - 1;
+        Arc::new(Self {
+            log,
+            part_bytes_max,
+            end: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        })
+    }
+
+    /// The log below.
+    #[must_use]
+    pub const fn log(&self) -> &storage::Journal {
+        &self.log
+    }
+
+    /// Where the log ends, as far as this process wrote it.
+    #[must_use]
+    pub fn end(&self) -> Lsn {
+        Lsn(self.end.load(Ordering::Acquire))
+    }
+
+    fn append_one(&self, parts: &[&[u8]], urgency: Urgency) -> Appended {
+        let urgency = match urgency {
+            Urgency::Sync => storage::Urgency::Sync,
+            Urgency::Lazy => storage::Urgency::Lazy,
+        };
+        match self.log.append(parts, urgency) {
+            Ok(at) => {
+                self.end.fetch_max(at.end.0, Ordering::AcqRel);
+                Appended {
+                    start: Lsn(at.start.0),
+                    end: Lsn(at.end.0),
+                }
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// A record that is not in the log is never durable: whoever waits for it is not answered.
+    fn refuse(&self, refusal: Refused) -> Appended {
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            error!(%refusal, "the journal takes no records; publishers wait");
+        }
+        Appended {
+            start: Lsn(u64::MAX),
+            end: Lsn(u64::MAX),
+        }
+    }
+
+    fn append_parted(&self, parts: &[&[u8]], urgency: Urgency) -> Appended {
+        let mut addresses = vec![PARTED];
+        for part in parts
+            .iter()
+            .flat_map(|part| part.chunks(self.part_bytes_max))
+        {
+            let at = self.append_one(&[&[PART], part], Urgency::Lazy);
+            addresses.extend_from_slice(&at.start.0.to_le_bytes());
+        }
+        self.append_one(&[&addresses], urgency)
+    }
+
+    /// The core's record in a record of the log; none for a part.
+    fn open(&self, mut record: Bytes) -> Option<Bytes> {
+        match record.try_get_u8().ok()? {
+            WHOLE => Some(record),
+            PARTED => {
+                let mut whole = BytesMut::new();
+                while let Ok(address) = record.try_get_u64_le() {
+                    let part = self.log.read(storage::Lsn(address)).ok()?;
+                    whole.extend_from_slice(part.get(1..)?);
+                }
+                Some(whole.freeze())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl routing::Journal for Journal {
+    fn append(&self, record: &[&[u8]], urgency: Urgency) -> Appended {
+        let bytes = record.iter().map(|part| part.len()).sum::<usize>();
+        if bytes > self.part_bytes_max {
+            return self.append_parted(record, urgency);
+        }
+        // The core's records have two pieces at most.
+        match record {
+            [one] => self.append_one(&[&[WHOLE], one], urgency),
+            [one, two] => self.append_one(&[&[WHOLE], one, two], urgency),
+            more => self.append_one(&[&[WHOLE], &more.concat()], urgency),
+        }
+    }
+
+    fn durable(&self) -> Lsn {
+        Lsn(self.log.durable().0)
+    }
+
+    fn has_room(&self) -> bool {
+        self.log.health() == Health::Ok
+    }
+
+    fn read(&self, start: Lsn) -> Option<Bytes> {
+        self.open(self.log.read(storage::Lsn(start.0)).ok()?)
+    }
+}
+
+/// Why what the log holds could not be brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// A record is of a newer version.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Messages are named whose bodies are not there.
+    #[error("{messages} messages have lost their bodies; the journal is damaged")]
+    Missing {
+        /// How many.
+        messages: u64,
+    },
+}
+
+/// Brings a new broker back to what the log says.
+///
+/// # Errors
+/// When the log cannot be read as a whole: then nothing is to be served.
+pub fn recover(
+    broker: &Broker,
+    journal: &Journal,
+    mut recovery: storage::Recovery,
+    now: Timestamp,
+) -> Result<(), RecoverError> {
+    let mut core = Recovery::new(broker);
+    if let Some((at, parts)) = recovery.take_checkpoint() {
+        for part in parts {
+            core.apply(part, Lsn(at.0))?;
+        }
+    }
+    let mut records = 0u64;
+    recovery.replay(|at, record| {
+        records += 1;
+        if let Some(record) = journal.open(Bytes::copy_from_slice(record)) {
+            core.apply(record, Lsn(at.start.0))?;
+        }
+        Ok::<_, RecoverError>(())
+    })?;
+    match core.finish(now) {
+        0 => {
+            info!(records, "recovered");
+            Ok(())
+        }
+        messages => Err(RecoverError::Missing { messages }),
+    }
+}
+
+/// Writes a checkpoint and gives up the log below it. Blocks on the disk.
+///
+/// Bodies that are still needed and lie in the older half of the log's window are written anew
+/// first, so that one forgotten message does not hold a segment for ever.
+///
+/// # Errors
+/// When the checkpoint could not be written; the log is as it was.
+pub fn checkpoint(
+    broker: &Broker,
+    journal: &Journal,
+    window_bytes: u64,
+) -> Result<(), storage::Error> {
+    let at = journal.end().max(journal.durable());
+    let copy_below = Lsn(at.0.saturating_sub(window_bytes / 2));
+    let mut parts = Vec::new();
+    broker.checkpoint(copy_below, &mut |record| {
+        parts.push(Bytes::copy_from_slice(record));
+    });
+    // What was copied is part of what the checkpoint names: it must be safe before.
+    journal.log.wait_durable(storage::Lsn(journal.end().0))?;
+    journal.log.checkpoint(storage::Lsn(at.0), parts)?;
+    journal.log.trim(storage::Lsn(copy_below.0.min(at.0)));
+    Ok(())
+}
+
+/// Logs what a failed checkpoint means; the next one is tried in its time.
+pub fn log_checkpoint_failure(failure: &storage::Error) {
+    warn!(%failure, "no checkpoint was written; the log keeps what it has");
+}
