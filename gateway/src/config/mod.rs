@@ -8,11 +8,13 @@
 //! other, patterns compile. What only the machine knows (is the interface there, is the port free)
 //! is found at start.
 
+mod amqp;
 mod diagnostic;
 mod document;
 mod lan;
 mod listeners;
-mod protocols;
+mod mqtt;
+mod resp;
 mod rules;
 mod section;
 mod storage;
@@ -27,10 +29,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use amqp::Amqp;
 pub use diagnostic::Invalid;
 pub use lan::{Codec, Destination, Direction, Interface, LanLink, SourceRange};
 pub use listeners::{HttpListener, Listener, Listeners};
-pub use protocols::{Amqp, Mqtt, Resp};
+pub use mqtt::Mqtt;
+pub use resp::Resp;
 pub use storage::{Storage, SyncPolicy};
 pub use users::{ADMINISTRATOR, Authentication, GUEST, Permission, User, Vhost};
 
@@ -85,6 +89,9 @@ impl Default for Config {
         }
     }
 }
+
+/// The longest topic or key and the list of queues that a message went to.
+const RECORD_OVERHEAD_BYTES: u64 = 128 << 10;
 
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +171,14 @@ pub struct Overlay {
 }
 
 impl Config {
+    /// The largest record that the journal must take, in bytes: the largest message that may have
+    /// to survive, with its address, properties and bookkeeping.
+    #[must_use]
+    pub fn record_bytes_max(&self) -> u64 {
+        let message = self.amqp.message_bytes_max + self.amqp.frame_max;
+        message.max(self.mqtt.packet_bytes_max) + RECORD_OVERHEAD_BYTES
+    }
+
     /// Reads `file`, or the built-in defaults without one, and lays `overlays` over it in their
     /// order, so that the last one to name a key wins.
     ///

@@ -32,6 +32,9 @@ pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
     }
 }
 
+/// The headers of a segment and of a frame in it, with room to spare.
+const SEGMENT_OVERHEAD_BYTES: u64 = 64 << 10;
+
 struct Rules<'a> {
     config: &'a Config,
     document: &'a Document,
@@ -123,18 +126,42 @@ impl Rules<'_> {
 
     fn check_limits(&self) {
         let resp = &self.config.resp;
-        if resp.output_bytes_soft > resp.output_bytes_hard {
-            let hard = format_size(resp.output_bytes_hard);
-            let right = format!("must be at most `resp.output_bytes_hard`, which is \"{hard}\"");
+        if resp.subscriber_output_soft > resp.subscriber_output_hard {
+            let hard = format_size(resp.subscriber_output_hard);
+            let right = format!("must be at most `resp.subscriber_output_hard`, \"{hard}\"");
             let title = "the soft limit is above the hard one".to_owned();
-            self.report(title, "resp.output_bytes_soft", right);
+            self.report(title, "resp.subscriber_output_soft", right);
         }
+        self.check_records();
         let storage = &self.config.storage;
         let reserve = storage.segment_bytes * 4;
         if storage.disk_free_min != 0 && storage.disk_free_min < reserve {
             let title = "`storage.disk_free_min` leaves no room for the journal".to_owned();
             let right = format!("must be at least 4 segments, \"{}\"", format_size(reserve));
             self.report(title, "storage.disk_free_min", right);
+        }
+    }
+
+    /// A record never crosses the end of a segment, nor can it wait where it does not fit.
+    fn check_records(&self) {
+        let record = self.config.record_bytes_max();
+        let storage = &self.config.storage;
+        for (key, value) in [
+            ("segment_bytes", storage.segment_bytes),
+            ("pending_bytes_max", storage.pending_bytes_max),
+        ] {
+            if value >= record + SEGMENT_OVERHEAD_BYTES {
+                continue;
+            }
+            let title = format!("`storage.{key}` does not hold the largest message");
+            let needed = format_size((record + SEGMENT_OVERHEAD_BYTES).next_multiple_of(1 << 20));
+            let at = self.at(&format!("storage.{key}"));
+            let [amqp, mqtt] = ["amqp.message_bytes_max", "mqtt.packet_bytes_max"];
+            let at = at.or_else(|| self.at(amqp)).or_else(|| self.at(mqtt));
+            let right = format!("storage.{key} must be at least \"{needed}\"");
+            let help = format!("or lower `{amqp}` and `{mqtt}`: messages may have to be stored");
+            self.reader
+                .report(Diagnostic::new(title, at, right).help(help));
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Storage {
     pub segment_bytes: u64,
     /// How many segments the journal keeps before it moves old messages to page files.
     pub segment_count_max: u32,
+    /// Bytes that may wait in memory for the disk before publishers are held back.
+    pub pending_bytes_max: u64,
     /// Publishers are blocked while the disk has fewer bytes free; zero: never.
     pub disk_free_min: u64,
 }
@@ -35,6 +37,7 @@ impl Default for Storage {
             sync: SyncPolicy::Fsync,
             segment_bytes: 64 << 20,
             segment_count_max: 16,
+            pending_bytes_max: 256 << 20,
             disk_free_min: 1 << 30,
         }
     }
@@ -55,6 +58,11 @@ impl Storage {
                 "segment_count_max",
                 2..=4096,
                 default.segment_count_max,
+            ),
+            pending_bytes_max: section.size(
+                "pending_bytes_max",
+                1 << 20..=1 << 40,
+                default.pending_bytes_max,
             ),
             disk_free_min: section.size("disk_free_min", 0..=1 << 50, default.disk_free_min),
         }

@@ -12,6 +12,12 @@ use super::units::{
     BadUnit, DURATION_UNITS, SIZE_UNITS, format_duration, format_size, parse_duration, parse_size,
 };
 
+/// The longest of most durations.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// A timeout that cannot be switched off: it bounds what a silent peer may hold.
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
+
 impl Section<'_> {
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         let Some(node) = self.take(key) else {

@@ -1,0 +1,115 @@
+//! `[resp]`: what Redis clients are told and held to.
+
+use std::time::Duration;
+
+use super::section::Section;
+use super::value::DAY;
+
+/// `[resp]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resp {
+    /// The Redis version that HELLO and INFO report: clients behave by it.
+    pub version: String,
+    /// A client that is subscribed to nothing and says nothing for so long is disconnected; zero:
+    /// never.
+    pub idle_timeout: Duration,
+    /// The largest single argument in bytes, Redis's `proto-max-bulk-len`.
+    pub bulk_bytes_max: u64,
+    /// The largest whole request in bytes, Redis's `client-query-buffer-limit`.
+    pub request_bytes_max: u64,
+    /// The bytes of requests that MULTI may queue.
+    pub transaction_bytes_max: u64,
+    /// Keys that one client may WATCH.
+    pub watched_keys_max: u32,
+    /// A subscriber with more bytes than this waiting is cut off at once, as Redis's
+    /// `client-output-buffer-limit pubsub` does.
+    pub subscriber_output_hard: u64,
+    /// A subscriber with more bytes than this waiting all through `subscriber_output_time` is cut
+    /// off.
+    pub subscriber_output_soft: u64,
+    /// See `subscriber_output_soft`.
+    pub subscriber_output_time: Duration,
+    /// Any other client with more bytes than this waiting is cut off at once.
+    pub normal_output_hard: u64,
+    /// Channels, patterns and shard channels of one client together.
+    pub subscriptions_max: u32,
+    /// Databases that SELECT may choose from.
+    pub databases: u8,
+    /// Volatile keys (SET, GET) of all databases together; zero: none are kept.
+    pub keys_max: u32,
+    /// The bytes of these keys and their values.
+    pub keys_bytes_max: u64,
+}
+
+impl Default for Resp {
+    fn default() -> Self {
+        Self {
+            version: "7.2.4".to_owned(),
+            idle_timeout: Duration::ZERO,
+            bulk_bytes_max: 512 << 20,
+            request_bytes_max: 1 << 30,
+            transaction_bytes_max: 64 << 20,
+            watched_keys_max: 1024,
+            subscriber_output_hard: 32 << 20,
+            subscriber_output_soft: 8 << 20,
+            subscriber_output_time: Duration::from_secs(60),
+            normal_output_hard: 256 << 20,
+            subscriptions_max: 100_000,
+            databases: 16,
+            keys_max: 100_000,
+            keys_bytes_max: 64 << 20,
+        }
+    }
+}
+
+impl Resp {
+    pub(super) fn read(of: &mut Section<'_>) -> Self {
+        let default = Self::default();
+        let buffer = 64 << 10..=1 << 40;
+        let output = |of: &mut Section<'_>, key, default| of.size(key, buffer.clone(), default);
+        Self {
+            version: of.text("version", &default.version),
+            idle_timeout: of.duration(
+                "idle_timeout",
+                Duration::ZERO..=365 * DAY,
+                default.idle_timeout,
+            ),
+            bulk_bytes_max: of.size("bulk_bytes_max", 1024..=512 << 20, default.bulk_bytes_max),
+            request_bytes_max: output(of, "request_bytes_max", default.request_bytes_max),
+            transaction_bytes_max: output(
+                of,
+                "transaction_bytes_max",
+                default.transaction_bytes_max,
+            ),
+            watched_keys_max: of.integer(
+                "watched_keys_max",
+                1..=1_000_000,
+                default.watched_keys_max,
+            ),
+            subscriber_output_hard: output(
+                of,
+                "subscriber_output_hard",
+                default.subscriber_output_hard,
+            ),
+            subscriber_output_soft: output(
+                of,
+                "subscriber_output_soft",
+                default.subscriber_output_soft,
+            ),
+            subscriber_output_time: of.duration(
+                "subscriber_output_time",
+                Duration::ZERO..=DAY,
+                default.subscriber_output_time,
+            ),
+            normal_output_hard: output(of, "normal_output_hard", default.normal_output_hard),
+            subscriptions_max: of.integer(
+                "subscriptions_max",
+                1..=10_000_000,
+                default.subscriptions_max,
+            ),
+            databases: of.integer("databases", 1..=u8::MAX, default.databases),
+            keys_max: of.integer("keys_max", 0..=100_000_000, default.keys_max),
+            keys_bytes_max: of.size("keys_bytes_max", 0..=1 << 40, default.keys_bytes_max),
+        }
+    }
+}
