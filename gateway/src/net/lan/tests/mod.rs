@@ -1,6 +1,8 @@
 //! Links on loopback with a broker in memory behind them and plain sockets before them. Multicast
 //! on 127.0.0.1 needs neither a route nor rights.
 
+mod namespace;
+
 use std::time::Duration;
 
 use routing::topic::TopicFilter;

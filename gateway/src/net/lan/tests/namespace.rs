@@ -1,0 +1,145 @@
+//! Links on interfaces that change their address, vanish and come back. Needs a network namespace
+//! of its own, which the test makes by running itself once more under `unshare`; where that is
+//! refused it says so and ends.
+
+use std::process::Command;
+use std::sync::atomic::AtomicU64;
+
+use super::*;
+
+const INSIDE: &str = "BUSBAR_TEST_INSIDE_NAMESPACE";
+
+#[test]
+fn a_link_follows_its_interface_through_all_that_befalls_it() {
+    if std::env::var_os(INSIDE).is_none() {
+        return run_inside("net::lan::tests::namespace::a_link_follows_its_interface_through_all");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(Box::pin(follow_the_interface()));
+}
+
+fn run_inside(test: &str) {
+    let unshare = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net", "--mount", program]);
+        command
+    };
+    if !unshare("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("SKIPPED {test}: no network namespace is to be had here");
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let output = unshare(program.to_str().unwrap())
+        .arg(test)
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip")
+        .args(arguments.split(' '))
+        .status()
+        .unwrap();
+    assert!(status.success(), "ip {arguments}");
+}
+
+/// Two interfaces with a cable between them: `name` and, at the far end, `name`x.
+fn plug(name: &str, subnet: u8) {
+    ip(&format!("link add {name} type veth peer name {name}x"));
+    for (interface, host) in [(name.to_owned(), 1), (format!("{name}x"), 2)] {
+        ip(&format!(
+            "addr add 10.77.{subnet}.{host}/24 dev {interface}"
+        ));
+        // Both ends are this machine's, so that each hears its own machine's addresses.
+        for (key, value) in [("accept_local", "1"), ("rp_filter", "0")] {
+            let path = format!("/proc/sys/net/ipv4/conf/{interface}/{key}");
+            std::fs::write(path, value).unwrap();
+        }
+        ip(&format!("link set {interface} up"));
+    }
+}
+
+fn on(interface: &str) -> LanLink {
+    let mut config = config(20, "both", "");
+    config.port = 5000;
+    config.interface = crate::config::Interface::Name(interface.to_owned());
+    config
+}
+
+async fn follow_the_interface() {
+    std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "0").unwrap();
+    ip("link set lo up");
+    plug("line", 1);
+    plug("office", 2);
+    let bus = Bus::new();
+    let mut task = bus.open(&on("line"));
+    let mut line = Station::beside(&on("linex"));
+    let office = Station::beside(&on("officex"));
+
+    // Another network with the same group is another network.
+    office.send(b"office").await;
+    assert_exchange(&bus, &mut task, &line).await;
+
+    // A new address changes nothing, because the interface is known by its index.
+    ip("addr del 10.77.1.1/24 dev line");
+    ip("addr add 10.77.1.9/24 dev line");
+    assert_exchange(&bus, &mut task, &line).await;
+
+    // Without the interface, what is published is lost, counted, and holds nothing up.
+    ip("link del line");
+    task.check_interface();
+    assert_eq!(task.health, Health::Failing);
+    let failed = count(&task.counters.failed);
+    bus.publish("plant/a", b"lost");
+    assert_eq!(bus.hear().await.1, "lost");
+    task.take(NOW).unwrap();
+    task.send();
+    assert_eq!(
+        (count(&task.counters.failed), task.waiting.len()),
+        (failed + 1, 0)
+    );
+
+    // An interface of the same name is another one, and is found.
+    plug("line", 1);
+    line = Station::beside(&on("linex"));
+    task.check_interface();
+    assert_exchange(&bus, &mut task, &line).await;
+    let received = count(&task.counters.received);
+    assert_eq!((received, count(&task.counters.echoes)), (3, 3));
+}
+
+/// One datagram in and one out, which comes back and is told from others'.
+async fn assert_exchange(bus: &Bus, task: &mut LanTask, station: &Station) {
+    station.send(b"in").await;
+    receive_one_more(task, |counters| &counters.received).await;
+    assert_eq!(bus.hear().await.1, "in");
+    bus.publish("plant/a", b"out");
+    assert_eq!(bus.hear().await.1, "out");
+    timeout(PATIENCE, task.drain(NOW)).await.unwrap();
+    // The station hears what it sent itself, too.
+    assert_eq!(station.receive().await, b"in");
+    assert_eq!(station.receive().await, b"out");
+    receive_one_more(task, |counters| &counters.echoes).await;
+}
+
+async fn receive_one_more(task: &mut LanTask, counter: fn(&Counters) -> &AtomicU64) {
+    let before = count(counter(&task.counters));
+    while count(counter(&task.counters)) == before {
+        timeout(PATIENCE, readable(&task.sockets))
+            .await
+            .expect("a datagram in time");
+        task.receive(NOW, &mut [0; 100]);
+    }
+}
