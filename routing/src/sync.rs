@@ -37,6 +37,7 @@ impl<T> Mutex<T> {
         Guard {
             rank: self.rank,
             inner,
+            was_panicking: std::thread::panicking(),
         }
     }
 }
@@ -45,6 +46,8 @@ impl<T> Mutex<T> {
 pub(crate) struct Guard<'a, T> {
     rank: Rank,
     inner: std::sync::MutexGuard<'a, T>,
+    /// Taken by a destructor while a panic from elsewhere unwinds: not this lock's panic.
+    was_panicking: bool,
 }
 
 impl<T> Deref for Guard<'_, T> {
@@ -65,7 +68,7 @@ impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         order::leave(self.rank);
         // Half-changed shared state must not serve anybody: stop, and recover from the journal.
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.was_panicking {
             std::process::abort();
         }
     }
@@ -107,4 +110,29 @@ mod order {
     pub(super) const fn enter(_: Rank) {}
 
     pub(super) const fn leave(_: Rank) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes its lock when it is dropped, as a connection gives things back.
+    struct GivesBack<'a>(&'a Mutex<u32>);
+
+    impl Drop for GivesBack<'_> {
+        fn drop(&mut self) {
+            *self.0.lock() += 1;
+        }
+    }
+
+    #[test]
+    fn a_lock_taken_while_another_panic_unwinds_does_not_end_the_process() {
+        let given_back = Mutex::new(Rank::Leaf, 0);
+        let result = std::panic::catch_unwind(|| {
+            let _gives_back = GivesBack(&given_back);
+            panic!("a fault of one connection");
+        });
+        assert!(result.is_err());
+        assert_eq!(*given_back.lock(), 1);
+    }
 }

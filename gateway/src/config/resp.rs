@@ -23,22 +23,22 @@ pub struct Resp {
     pub watched_keys_max: u32,
     /// A subscriber with more bytes than this waiting is cut off at once, as Redis's
     /// `client-output-buffer-limit pubsub` does.
-    pub subscriber_output_hard: u64,
-    /// A subscriber with more bytes than this waiting all through `subscriber_output_time` is cut
+    pub output_bytes_hard: u64,
+    /// A subscriber with more bytes than this waiting all through `output_soft_time` is cut
     /// off.
-    pub subscriber_output_soft: u64,
-    /// See `subscriber_output_soft`.
-    pub subscriber_output_time: Duration,
+    pub output_bytes_soft: u64,
+    /// See `output_bytes_soft`.
+    pub output_soft_time: Duration,
     /// Any other client with more bytes than this waiting is cut off at once.
-    pub normal_output_hard: u64,
+    pub normal_output_bytes_hard: u64,
     /// Channels, patterns and shard channels of one client together.
     pub subscriptions_max: u32,
     /// Databases that SELECT may choose from.
     pub databases: u8,
     /// Volatile keys (SET, GET) of all databases together; zero: none are kept.
-    pub keys_max: u32,
+    pub strings_max: u32,
     /// The bytes of these keys and their values.
-    pub keys_bytes_max: u64,
+    pub strings_bytes_max: u64,
 }
 
 impl Default for Resp {
@@ -50,14 +50,14 @@ impl Default for Resp {
             request_bytes_max: 1 << 30,
             transaction_bytes_max: 64 << 20,
             watched_keys_max: 1024,
-            subscriber_output_hard: 32 << 20,
-            subscriber_output_soft: 8 << 20,
-            subscriber_output_time: Duration::from_secs(60),
-            normal_output_hard: 256 << 20,
+            output_bytes_hard: 32 << 20,
+            output_bytes_soft: 8 << 20,
+            output_soft_time: Duration::from_secs(60),
+            normal_output_bytes_hard: 256 << 20,
             subscriptions_max: 100_000,
             databases: 16,
-            keys_max: 100_000,
-            keys_bytes_max: 64 << 20,
+            strings_max: 100_000,
+            strings_bytes_max: 64 << 20,
         }
     }
 }
@@ -86,30 +86,26 @@ impl Resp {
                 1..=1_000_000,
                 default.watched_keys_max,
             ),
-            subscriber_output_hard: output(
-                of,
-                "subscriber_output_hard",
-                default.subscriber_output_hard,
-            ),
-            subscriber_output_soft: output(
-                of,
-                "subscriber_output_soft",
-                default.subscriber_output_soft,
-            ),
-            subscriber_output_time: of.duration(
-                "subscriber_output_time",
+            output_bytes_hard: output(of, "output_bytes_hard", default.output_bytes_hard),
+            output_bytes_soft: output(of, "output_bytes_soft", default.output_bytes_soft),
+            output_soft_time: of.duration(
+                "output_soft_time",
                 Duration::ZERO..=DAY,
-                default.subscriber_output_time,
+                default.output_soft_time,
             ),
-            normal_output_hard: output(of, "normal_output_hard", default.normal_output_hard),
+            normal_output_bytes_hard: output(
+                of,
+                "normal_output_bytes_hard",
+                default.normal_output_bytes_hard,
+            ),
             subscriptions_max: of.integer(
                 "subscriptions_max",
                 1..=10_000_000,
                 default.subscriptions_max,
             ),
             databases: of.integer("databases", 1..=u8::MAX, default.databases),
-            keys_max: of.integer("keys_max", 0..=100_000_000, default.keys_max),
-            keys_bytes_max: of.size("keys_bytes_max", 0..=1 << 40, default.keys_bytes_max),
+            strings_max: of.integer("strings_max", 0..=100_000_000, default.strings_max),
+            strings_bytes_max: of.size("strings_bytes_max", 0..=1 << 40, default.strings_bytes_max),
         }
     }
 }

@@ -32,6 +32,9 @@ pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
     }
 }
 
+/// What disks and the kernel's cache write at a time.
+const PAGE_BYTES: u64 = 4096;
+
 /// The headers of a segment and of a frame in it, with room to spare.
 const SEGMENT_OVERHEAD_BYTES: u64 = 64 << 10;
 
@@ -126,13 +129,21 @@ impl Rules<'_> {
 
     fn check_limits(&self) {
         let resp = &self.config.resp;
-        if resp.subscriber_output_soft > resp.subscriber_output_hard {
-            let hard = format_size(resp.subscriber_output_hard);
-            let right = format!("must be at most `resp.subscriber_output_hard`, \"{hard}\"");
+        if resp.output_bytes_soft > resp.output_bytes_hard {
+            let hard = format_size(resp.output_bytes_hard);
+            let right = format!("must be at most `resp.output_bytes_hard`, \"{hard}\"");
             let title = "the soft limit is above the hard one".to_owned();
-            self.report(title, "resp.subscriber_output_soft", right);
+            self.report(title, "resp.output_bytes_soft", right);
         }
         self.check_records();
+        if !self.config.storage.segment_bytes.is_multiple_of(PAGE_BYTES) {
+            let title = "`storage.segment_bytes` does not consist of whole pages".to_owned();
+            self.report(
+                title,
+                "storage.segment_bytes",
+                "must be a multiple of \"4KiB\"",
+            );
+        }
         let storage = &self.config.storage;
         let reserve = storage.segment_bytes * 4;
         if storage.disk_free_min != 0 && storage.disk_free_min < reserve {

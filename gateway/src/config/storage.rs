@@ -11,7 +11,7 @@ pub struct Storage {
     pub data_dir: PathBuf,
     /// When a message counts as safe.
     pub sync: SyncPolicy,
-    /// The size of one journal segment file, in bytes.
+    /// The size of one journal segment file, in bytes; a multiple of 4096.
     pub segment_bytes: u64,
     /// How many segments the journal keeps before it moves old messages to page files.
     pub segment_count_max: u32,
@@ -56,7 +56,7 @@ impl Storage {
             segment_bytes: section.size("segment_bytes", 1 << 20..=1 << 30, default.segment_bytes),
             segment_count_max: section.integer(
                 "segment_count_max",
-                2..=4096,
+                4..=4096,
                 default.segment_count_max,
             ),
             pending_bytes_max: section.size(

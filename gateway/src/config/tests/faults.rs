@@ -278,9 +278,9 @@ fn a_listener_open_to_the_network_needs_somebody_who_may_come_in() {
 fn limits_must_fit_each_other() {
     assert_reports(&[
         (
-            "[resp]\nsubscriber_output_soft = \"64MiB\"",
+            "[resp]\noutput_bytes_soft = \"64MiB\"",
             "\"64MiB\"",
-            "must be at most `resp.subscriber_output_hard`, \"32MiB\"",
+            "must be at most `resp.output_bytes_hard`, \"32MiB\"",
         ),
         (
             "[storage]\ndisk_free_min = \"100MiB\"",
@@ -291,6 +291,11 @@ fn limits_must_fit_each_other() {
             "[listeners.amqp]\nbind = []",
             "[]",
             "listener `amqp` has no address",
+        ),
+        (
+            "[storage]\nsegment_bytes = \"60001kB\"",
+            "\"60001kB\"",
+            "must be a multiple of \"4KiB\"",
         ),
         (
             "[storage]\nsegment_bytes = \"16MiB\"",
