@@ -26,7 +26,10 @@ impl Ack {
     /// A step that went well.
     #[must_use]
     pub fn success(packet_id: NonZeroU16) -> Self {
-        Self { packet_id, reason: ReasonCode::SUCCESS }
+        Self {
+            packet_id,
+            reason: ReasonCode::SUCCESS,
+        }
     }
 
     /// Parses the body. Reason string and user properties are checked and not kept.
@@ -61,9 +64,15 @@ impl Ack {
         let [hi, lo] = self.packet_id.get().to_be_bytes();
         let first = packet_type.first_byte();
         if version.has_properties() && self.reason != ReasonCode::SUCCESS {
-            EncodedAck { bytes: [first, 3, hi, lo, self.reason.0], len: 5 }
+            EncodedAck {
+                bytes: [first, 3, hi, lo, self.reason.0],
+                len: 5,
+            }
         } else {
-            EncodedAck { bytes: [first, 2, hi, lo, 0], len: 4 }
+            EncodedAck {
+                bytes: [first, 2, hi, lo, 0],
+                len: 4,
+            }
         }
     }
 }
@@ -98,7 +107,10 @@ fn is_allowed(packet_type: PacketType, reason: ReasonCode) -> bool {
                 | ReasonCode::QUOTA_EXCEEDED
                 | ReasonCode::PAYLOAD_FORMAT_INVALID
         ),
-        _ => matches!(reason, ReasonCode::SUCCESS | ReasonCode::PACKET_IDENTIFIER_NOT_FOUND),
+        _ => matches!(
+            reason,
+            ReasonCode::SUCCESS | ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        ),
     }
 }
 

@@ -25,7 +25,11 @@ impl Connack {
     /// Turns a client away.
     #[must_use]
     pub fn refusal(reason: ReasonCode) -> Self {
-        Self { session_present: false, reason, properties: Properties::default() }
+        Self {
+            session_present: false,
+            reason,
+            properties: Properties::default(),
+        }
     }
 
     /// Parses the body.
@@ -45,7 +49,11 @@ impl Connack {
             Properties::default()
         };
         reader.finish()?;
-        Ok(Self { session_present: flags == 1, reason, properties })
+        Ok(Self {
+            session_present: flags == 1,
+            reason,
+            properties,
+        })
     }
 
     /// Appends the packet. For 3.x the reason is translated to a return code.
@@ -54,7 +62,7 @@ impl Connack {
             body.push(u8::from(self.session_present));
             if version.has_properties() {
                 body.push(self.reason.0);
-                writer::prefixed(body, |block| block.extend_from_slice(self.properties.block()));
+                self.properties.encode(body);
             } else {
                 body.push(self.reason.connect_return_code());
             }
@@ -104,7 +112,11 @@ mod tests {
         Property::MaximumPacketSize(2_000_000).write(&mut block);
         Property::ReceiveMaximum(20).write(&mut block);
         let properties = Properties::from_block(block.into(), Place::Connack).unwrap();
-        let sent = Connack { session_present: true, reason: ReasonCode::SUCCESS, properties };
+        let sent = Connack {
+            session_present: true,
+            reason: ReasonCode::SUCCESS,
+            properties,
+        };
         let bytes = encoded(&sent, Version::V5);
         let expected = b"\x20\x0E\x01\x00\x0B\x22\x00\x0A\x27\x00\x1E\x84\x80\x21\x00\x14";
         assert_eq!(bytes, expected);

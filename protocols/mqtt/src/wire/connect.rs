@@ -14,7 +14,9 @@
 use bytes::Bytes;
 
 use super::property::{Place, Properties, id};
-use super::{Malformed, PacketType, Qos, Reader, ReasonCode, Utf8String, Version, topic, utf8, writer};
+use super::{
+    Malformed, PacketType, Qos, Reader, ReasonCode, Utf8String, Version, topic, utf8, writer,
+};
 
 const CLEAN_START: u8 = 0x02;
 const WILL: u8 = 0x04;
@@ -94,8 +96,12 @@ impl Connect {
     pub fn decode(first_byte: u8, frame: &Bytes) -> Result<Self, Refusal> {
         let mut reader = Reader::new(frame);
         let (version, is_bridge) = read_version(&mut reader)?;
-        decode_versioned(version, is_bridge, first_byte, frame, &mut reader)
-            .map_err(|why| Refusal { version: Some(version), why })
+        decode_versioned(version, is_bridge, first_byte, frame, &mut reader).map_err(|why| {
+            Refusal {
+                version: Some(version),
+                why,
+            }
+        })
     }
 
     /// Appends the packet.
@@ -106,7 +112,7 @@ impl Connect {
             body.push(self.flags());
             writer::u16(body, self.keep_alive_secs);
             if self.version.has_properties() {
-                writer::prefixed(body, |block| block.extend_from_slice(self.properties.block()));
+                self.properties.encode(body);
             }
             writer::binary(body, self.client_id.as_bytes());
             if let Some(will) = &self.will {
@@ -126,7 +132,11 @@ impl Connect {
             WILL | will.qos.bits() << 3 | if will.retain { WILL_RETAIN } else { 0 }
         });
         let clean_start = if self.clean_start { CLEAN_START } else { 0 };
-        let user_name = if self.user_name.is_some() { USER_NAME } else { 0 };
+        let user_name = if self.user_name.is_some() {
+            USER_NAME
+        } else {
+            0
+        };
         let password = if self.password.is_some() { PASSWORD } else { 0 };
         will | clean_start | user_name | password
     }
@@ -135,7 +145,7 @@ impl Connect {
 impl Will {
     fn encode(&self, version: Version, out: &mut Vec<u8>) {
         if version.has_properties() {
-            writer::prefixed(out, |block| block.extend_from_slice(self.properties.block()));
+            self.properties.encode(out);
         }
         writer::binary(out, self.topic.as_bytes());
         writer::binary(out, &self.payload);
@@ -174,10 +184,14 @@ fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), Refusal> {
         (b"MQTT", 4) => Ok((Version::V311, is_bridge)),
         (b"MQTT", 5) if !is_bridge => Ok((Version::V5, false)),
         // The name of one version with the level of another: such a client speaks 3.x.
-        (_, 3 | 4) | (b"MQIsdp", 5) => {
-            Err(Refusal { version: Some(Version::V311), why: Malformed::ProtocolVersion })
-        }
-        _ => Err(Refusal { version: Some(Version::V5), why: Malformed::ProtocolVersion }),
+        (_, 3 | 4) | (b"MQIsdp", 5) => Err(Refusal {
+            version: Some(Version::V311),
+            why: Malformed::ProtocolVersion,
+        }),
+        _ => Err(Refusal {
+            version: Some(Version::V5),
+            why: Malformed::ProtocolVersion,
+        }),
     }
 }
 

@@ -25,7 +25,10 @@ impl Disconnect {
     /// Says why, and nothing else.
     #[must_use]
     pub fn because(reason: ReasonCode) -> Self {
-        Self { reason, properties: Properties::default() }
+        Self {
+            reason,
+            properties: Properties::default(),
+        }
     }
 
     /// Parses the body. Any reason code is taken: the connection ends whatever it says.
@@ -75,11 +78,13 @@ impl Auth {
         let (reason, properties) = decode_optional(version, frame, Place::Auth)?;
         let is_allowed = matches!(
             reason,
-            ReasonCode::SUCCESS
-                | ReasonCode::CONTINUE_AUTHENTICATION
-                | ReasonCode::REAUTHENTICATE
+            ReasonCode::SUCCESS | ReasonCode::CONTINUE_AUTHENTICATION | ReasonCode::REAUTHENTICATE
         );
-        if is_allowed { Ok(Self { reason, properties }) } else { Err(Malformed::Reason) }
+        if is_allowed {
+            Ok(Self { reason, properties })
+        } else {
+            Err(Malformed::Reason)
+        }
     }
 
     /// Appends the packet in its shortest form.
@@ -122,7 +127,7 @@ fn encode_optional(
             body.push(reason.0);
         }
         if !properties.is_empty() {
-            writer::prefixed(body, |block| block.extend_from_slice(properties.block()));
+            properties.encode(body);
         }
     });
 }

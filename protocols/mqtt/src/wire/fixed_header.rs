@@ -98,7 +98,12 @@ impl Default for SizeLimits {
     /// Mosquitto's numbers, except for CONNECT: a will, user name, password and client identifier
     /// of the largest size all fit.
     fn default() -> Self {
-        Self { packet: 2_000_000, connect: 524_288, subscribe: 100_000, small: 100_000 }
+        Self {
+            packet: 2_000_000,
+            connect: 524_288,
+            subscribe: 100_000,
+            small: 100_000,
+        }
     }
 }
 
@@ -154,12 +159,16 @@ pub fn read(
     expect: Expect,
     limits: &SizeLimits,
 ) -> Result<Option<FixedHeader>, Malformed> {
-    let Some((&first_byte, rest)) = input.split_first() else { return Ok(None) };
+    let Some((&first_byte, rest)) = input.split_first() else {
+        return Ok(None);
+    };
     let packet_type = PacketType::of(first_byte).ok_or(Malformed::PacketType)?;
     if (packet_type == PacketType::Connect) != expect.version.is_none() {
         return Err(Malformed::PacketType);
     }
-    let Some((remaining, length_len)) = remaining_length(rest)? else { return Ok(None) };
+    let Some((remaining, length_len)) = remaining_length(rest)? else {
+        return Ok(None);
+    };
     check_fixed_length(packet_type, remaining, expect.version)?;
     let header_len = 1 + length_len;
     let packet_len = header_len + remaining;
@@ -170,7 +179,12 @@ pub fn read(
     if !may_send(expect.sender, packet_type) {
         return Err(Malformed::PacketType);
     }
-    Ok(Some(FixedHeader { packet_type, first_byte, header_len, packet_len }))
+    Ok(Some(FixedHeader {
+        packet_type,
+        first_byte,
+        header_len,
+        packet_len,
+    }))
 }
 
 /// The remaining length and the number of bytes it takes. Not [`Reader::varint`](super::Reader::varint),
@@ -181,10 +195,18 @@ fn remaining_length(input: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
         value |= usize::from(byte & 0x7F) << (7 * count);
         if byte & 0x80 == 0 {
             let is_minimal = byte != 0 || count == 0;
-            return if is_minimal { Ok(Some((value, count + 1))) } else { Err(Malformed::NotMinimal) };
+            return if is_minimal {
+                Ok(Some((value, count + 1)))
+            } else {
+                Err(Malformed::NotMinimal)
+            };
         }
     }
-    if input.len() < 4 { Ok(None) } else { Err(Malformed::RemainingLength) }
+    if input.len() < 4 {
+        Ok(None)
+    } else {
+        Err(Malformed::RemainingLength)
+    }
 }
 
 /// Packets that have one length only. MQTT 3.1.1 §3.4 to §3.14
@@ -209,7 +231,11 @@ fn check_fixed_length(
         }
         _ => return Ok(()),
     };
-    if remaining == expected { Ok(()) } else { Err(Malformed::FixedLength) }
+    if remaining == expected {
+        Ok(())
+    } else {
+        Err(Malformed::FixedLength)
+    }
 }
 
 /// \[MQTT-2.1.3-1\]
@@ -220,7 +246,11 @@ fn check_flags(
 ) -> Result<(), Malformed> {
     let flags = first_byte & 0x0F;
     // 3.1 sends PUBREL, SUBSCRIBE and UNSUBSCRIBE again with DUP set; MQTT 3.1 §2.1.
-    let dup = if version == Some(Version::V31) { 0b1000 } else { 0 };
+    let dup = if version == Some(Version::V31) {
+        0b1000
+    } else {
+        0
+    };
     match packet_type {
         PacketType::Publish | PacketType::Connect => Ok(()),
         _ if flags & !dup == packet_type.fixed_flags() => Ok(()),
@@ -237,10 +267,9 @@ fn may_send(sender: Sender, packet_type: PacketType) -> bool {
         | PacketType::Subscribe
         | PacketType::Unsubscribe
         | PacketType::Pingreq => sender == Sender::Client,
-        PacketType::Connack
-        | PacketType::Suback
-        | PacketType::Unsuback
-        | PacketType::Pingresp => sender == Sender::Server,
+        PacketType::Connack | PacketType::Suback | PacketType::Unsuback | PacketType::Pingresp => {
+            sender == Sender::Server
+        }
         _ => true,
     }
 }

@@ -71,12 +71,17 @@ pub fn decode_connect(
     input: &mut BytesMut,
     limits: &SizeLimits,
 ) -> Result<Option<Connect>, Refusal> {
-    let expect = Expect { version: None, sender: Sender::Client };
+    let expect = Expect {
+        version: None,
+        sender: Sender::Client,
+    };
     let unknown = |why| Refusal { version: None, why };
     let Some(header) = fixed_header::read(input, expect, limits).map_err(unknown)? else {
         return Ok(None);
     };
-    let Some(frame) = take_frame(input, &header) else { return Ok(None) };
+    let Some(frame) = take_frame(input, &header) else {
+        return Ok(None);
+    };
     Connect::decode(header.first_byte, &frame).map(Some)
 }
 
@@ -90,12 +95,19 @@ pub fn decode(
     sender: Sender,
     limits: &SizeLimits,
 ) -> Result<Option<Packet>, Malformed> {
-    let expect = Expect { version: Some(version), sender };
-    let Some(header) = fixed_header::read(input, expect, limits)? else { return Ok(None) };
+    let expect = Expect {
+        version: Some(version),
+        sender,
+    };
+    let Some(header) = fixed_header::read(input, expect, limits)? else {
+        return Ok(None);
+    };
     if let Some(done) = decode_small(input, &header, version) {
         return done;
     }
-    let Some(frame) = take_frame(input, &header) else { return Ok(None) };
+    let Some(frame) = take_frame(input, &header) else {
+        return Ok(None);
+    };
     decode_frame(&header, version, sender, frame).map(Some)
 }
 
@@ -169,6 +181,13 @@ fn decode_frame(
         | PacketType::Pingresp => return Err(Malformed::PacketType),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod hex;
+
+#[cfg(test)]
+#[path = "oracle_tests.rs"]
+mod oracle_tests;
 
 #[cfg(test)]
 #[path = "wire_tests.rs"]

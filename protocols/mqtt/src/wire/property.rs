@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 
-use super::{Malformed, Reader, topic, writer};
+use super::{Malformed, Reader, VARINT_MAX, topic, writer};
 
 /// One property, borrowed from its block. MQTT 5 §2.2.2.2, in the order of the identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,15 +281,14 @@ impl Properties {
     /// as in Mosquitto: [`Malformed::Truncated`], [`Malformed::PropertyUnknown`],
     /// [`Malformed::Utf8`]; then [`Malformed::PropertyValue`], [`Malformed::PropertyNotAllowed`],
     /// [`Malformed::DuplicateProperty`].
-    pub fn read(
-        reader: &mut Reader<'_>,
-        frame: &Bytes,
-        place: Place,
-    ) -> Result<Self, Malformed> {
+    pub fn read(reader: &mut Reader<'_>, frame: &Bytes, place: Place) -> Result<Self, Malformed> {
         let length = usize::try_from(reader.varint()?).map_err(|_| Malformed::Truncated)?;
         let block = reader.bytes(length)?;
         let ids = check(block, place)?;
-        Ok(Self { block: frame.slice_ref(block), ids })
+        Ok(Self {
+            block: frame.slice_ref(block),
+            ids,
+        })
     }
 
     /// Checks a property length and its block, and keeps nothing of them.
@@ -310,6 +309,13 @@ impl Properties {
         Ok(Self { block, ids })
     }
 
+    /// Appends the property length and the block.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let length = u32::try_from(self.block.len()).unwrap_or(VARINT_MAX);
+        writer::varint(out, length);
+        out.extend_from_slice(&self.block);
+    }
+
     /// The block as it came, without its length.
     #[must_use]
     pub fn block(&self) -> &Bytes {
@@ -325,7 +331,9 @@ impl Properties {
     /// The properties in the order they were sent.
     #[must_use]
     pub fn iter(&self) -> PropertyIter<'_> {
-        PropertyIter { reader: Reader::new(&self.block) }
+        PropertyIter {
+            reader: Reader::new(&self.block),
+        }
     }
 
     /// True if a property with identifier `id` is there.

@@ -86,8 +86,11 @@ impl Publish {
         }
         let mut reader = Reader::new(&frame);
         let name = reader.string()?;
-        let packet_id =
-            if qos == Qos::AtMostOnce { None } else { Some(reader.packet_id()?) };
+        let packet_id = if qos == Qos::AtMostOnce {
+            None
+        } else {
+            Some(reader.packet_id()?)
+        };
         let properties = if version.has_properties() {
             Properties::read(&mut reader, &frame, place(sender))?
         } else {
@@ -100,7 +103,15 @@ impl Publish {
         let head_len = frame.len() - reader.rest().len();
         frame.advance(head_len);
         let retain = first_byte & RETAIN != 0;
-        Ok(Self { dup, qos, retain, topic, packet_id, properties, payload: frame })
+        Ok(Self {
+            dup,
+            qos,
+            retain,
+            topic,
+            packet_id,
+            properties,
+            payload: frame,
+        })
     }
 
     /// The topic alias, 0 included, which no sender may use. MQTT 5 §3.3.2.3.4

@@ -44,7 +44,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::TrailingBytes`] if bytes are left.
     pub fn finish(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::TrailingBytes) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::TrailingBytes)
+        }
     }
 
     /// Takes one byte.
@@ -84,7 +88,11 @@ impl<'a> Reader<'a> {
             value |= u32::from(byte & 0x7F) << shift;
             if byte & 0x80 == 0 {
                 let is_minimal = byte != 0 || shift == 0;
-                return if is_minimal { Ok(value) } else { Err(Malformed::NotMinimal) };
+                return if is_minimal {
+                    Ok(value)
+                } else {
+                    Err(Malformed::NotMinimal)
+                };
             }
         }
         Err(Malformed::VarintTooLong)
@@ -103,7 +111,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Malformed::Truncated`] if there are fewer.
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Malformed::Truncated)?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or(Malformed::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -180,8 +191,14 @@ mod tests {
     fn fields_that_are_cut_short_are_refused() {
         assert_eq!(Reader::new(&[1]).u16(), Err(Malformed::Truncated));
         assert_eq!(Reader::new(&[1, 2, 3]).u32(), Err(Malformed::Truncated));
-        assert_eq!(Reader::new(&[0, 2, b'a']).string(), Err(Malformed::Truncated));
-        assert_eq!(Reader::new(&[0, 0]).packet_id(), Err(Malformed::PacketIdZero));
+        assert_eq!(
+            Reader::new(&[0, 2, b'a']).string(),
+            Err(Malformed::Truncated)
+        );
+        assert_eq!(
+            Reader::new(&[0, 0]).packet_id(),
+            Err(Malformed::PacketIdZero)
+        );
         assert_eq!(Reader::new(&[0]).finish(), Err(Malformed::TrailingBytes));
     }
 

@@ -51,7 +51,11 @@ impl SubscriptionOptions {
     /// in 3.x are all but two. \[MQTT-3.8.3-5\], \[MQTT-3.8.3-4\] of 3.1.1
     fn decode(byte: u8, version: Version) -> Result<Self, Malformed> {
         let qos = Qos::of(byte).ok_or(Malformed::Qos)?;
-        let reserved = if version.has_properties() { RESERVED } else { !0b11 };
+        let reserved = if version.has_properties() {
+            RESERVED
+        } else {
+            !0b11
+        };
         if byte & reserved != 0 {
             return Err(Malformed::SubscriptionOptions);
         }
@@ -74,7 +78,11 @@ impl SubscriptionOptions {
             return self.qos.bits();
         }
         let no_local = if self.no_local { NO_LOCAL } else { 0 };
-        let as_published = if self.retain_as_published { RETAIN_AS_PUBLISHED } else { 0 };
+        let as_published = if self.retain_as_published {
+            RETAIN_AS_PUBLISHED
+        } else {
+            0
+        };
         self.qos.bits() | no_local | as_published | (self.retain_handling as u8) << 4
     }
 }
@@ -119,7 +127,11 @@ impl Subscribe {
         if subscriptions.is_empty() {
             return Err(Malformed::EmptyFilterList);
         }
-        Ok(Self { packet_id, properties, subscriptions })
+        Ok(Self {
+            packet_id,
+            properties,
+            subscriptions,
+        })
     }
 
     /// The number that deliveries of these subscriptions carry. MQTT 5 §3.8.2.1.2
@@ -169,7 +181,11 @@ impl Unsubscribe {
         if filters.is_empty() {
             return Err(Malformed::EmptyFilterList);
         }
-        Ok(Self { packet_id, properties, filters })
+        Ok(Self {
+            packet_id,
+            properties,
+            filters,
+        })
     }
 
     /// Appends the packet.
@@ -215,7 +231,11 @@ impl SubscriptionAck {
         match (has_codes, codes.is_empty()) {
             (true, true) => Err(Malformed::EmptyFilterList),
             (false, false) => Err(Malformed::TrailingBytes),
-            _ => Ok(Self { packet_id, properties, codes }),
+            _ => Ok(Self {
+                packet_id,
+                properties,
+                codes,
+            }),
         }
     }
 
@@ -262,18 +282,16 @@ fn header_fault(fault: Malformed) -> Malformed {
 fn filter(reader: &mut Reader<'_>, frame: &Bytes) -> Result<(Utf8String, bool), Malformed> {
     let text = reader.string()?;
     let parsed = topic::parse_filter(text)?;
-    Ok((Utf8String::checked(frame.slice_ref(text.as_bytes())), parsed.share.is_some()))
+    Ok((
+        Utf8String::checked(frame.slice_ref(text.as_bytes())),
+        parsed.share.is_some(),
+    ))
 }
 
-fn put_header(
-    out: &mut Vec<u8>,
-    version: Version,
-    packet_id: NonZeroU16,
-    properties: &Properties,
-) {
+fn put_header(out: &mut Vec<u8>, version: Version, packet_id: NonZeroU16, properties: &Properties) {
     writer::u16(out, packet_id.get());
     if version.has_properties() {
-        writer::prefixed(out, |block| block.extend_from_slice(properties.block()));
+        properties.encode(out);
     }
 }
 

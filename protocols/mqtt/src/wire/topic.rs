@@ -50,11 +50,17 @@ pub fn check_name(name: &str) -> Result<(), Malformed> {
 pub fn parse_filter(text: &str) -> Result<TopicFilter<'_>, Malformed> {
     check_filter(text)?;
     let Some(shared) = text.strip_prefix("$share/") else {
-        return Ok(TopicFilter { share: None, filter: text });
+        return Ok(TopicFilter {
+            share: None,
+            filter: text,
+        });
     };
     match shared.split_once('/') {
         Some((name, filter)) if !name.is_empty() && !filter.is_empty() && name != "+" => {
-            Ok(TopicFilter { share: Some(name), filter })
+            Ok(TopicFilter {
+                share: Some(name),
+                filter,
+            })
         }
         _ => Err(Malformed::SharedSubscription),
     }
@@ -99,26 +105,67 @@ mod tests {
 
     #[test]
     fn topic_filters() {
-        for filter in ["a", "/", "+", "#", "+/+", "/+", "a/#", "+/a/#", "/#", "$SYS/#", "$share", "$shared/+"] {
-            let whole = TopicFilter { share: None, filter };
+        for filter in [
+            "a",
+            "/",
+            "+",
+            "#",
+            "+/+",
+            "/+",
+            "a/#",
+            "+/a/#",
+            "/#",
+            "$SYS/#",
+            "$share",
+            "$shared/+",
+        ] {
+            let whole = TopicFilter {
+                share: None,
+                filter,
+            };
             assert_eq!(parse_filter(filter), Ok(whole), "{filter}");
         }
-        for filter in ["", "a+", "+a", "a/+b", "##", "#/a", "a/#/b", "a#", "a/b#", "+#", "ab/+e"] {
-            assert_eq!(parse_filter(filter), Err(Malformed::TopicFilter), "{filter}");
+        for filter in [
+            "", "a+", "+a", "a/+b", "##", "#/a", "a/#/b", "a#", "a/b#", "+#", "ab/+e",
+        ] {
+            assert_eq!(
+                parse_filter(filter),
+                Err(Malformed::TopicFilter),
+                "{filter}"
+            );
         }
     }
 
     #[test]
     fn shared_subscriptions() {
-        let parsed = |share, filter| Ok(TopicFilter { share: Some(share), filter });
+        let parsed = |share, filter| {
+            Ok(TopicFilter {
+                share: Some(share),
+                filter,
+            })
+        };
         assert_eq!(parse_filter("$share/p/a/b"), parsed("p", "a/b"));
         assert_eq!(parse_filter("$share/p/#"), parsed("p", "#"));
         assert_eq!(parse_filter("$share/p//"), parsed("p", "/"));
-        for filter in ["$share/", "$share/p", "$share/p/", "$share//a", "$share/+/p"] {
-            assert_eq!(parse_filter(filter), Err(Malformed::SharedSubscription), "{filter}");
+        for filter in [
+            "$share/",
+            "$share/p",
+            "$share/p/",
+            "$share//a",
+            "$share/+/p",
+        ] {
+            assert_eq!(
+                parse_filter(filter),
+                Err(Malformed::SharedSubscription),
+                "{filter}"
+            );
         }
         for filter in ["$share/#/p", "$share/a+/p", "$share/p/a#"] {
-            assert_eq!(parse_filter(filter), Err(Malformed::TopicFilter), "{filter}");
+            assert_eq!(
+                parse_filter(filter),
+                Err(Malformed::TopicFilter),
+                "{filter}"
+            );
         }
     }
 

@@ -69,7 +69,17 @@ mod tests {
 
     #[test]
     fn characters_that_may_stand_in_a_string() {
-        for text in ["", "a", " ~", "é", "\u{A0}", "\u{FDCF}", "\u{FDF0}", "\u{FFFD}", "\u{2A6D4}"] {
+        for text in [
+            "",
+            "a",
+            " ~",
+            "é",
+            "\u{A0}",
+            "\u{FDCF}",
+            "\u{FDF0}",
+            "\u{FFFD}",
+            "\u{2A6D4}",
+        ] {
             assert_eq!(check(text.as_bytes()), Ok(text));
         }
         // The byte order mark is a character like any other. [MQTT-1.5.4-3]
@@ -79,11 +89,28 @@ mod tests {
     #[test]
     fn characters_that_are_refused() {
         let controls = ["\0", "\u{1}", "\u{1F}", "\u{7F}", "\u{80}", "\u{9F}"];
-        let noncharacters = ["\u{FDD0}", "\u{FDEF}", "\u{FFFE}", "\u{FFFF}", "\u{1FFFE}", "\u{10FFFF}"];
+        let noncharacters = [
+            "\u{FDD0}",
+            "\u{FDEF}",
+            "\u{FFFE}",
+            "\u{FFFF}",
+            "\u{1FFFE}",
+            "\u{10FFFF}",
+        ];
         for text in controls.into_iter().chain(noncharacters) {
-            assert_eq!(check(text.as_bytes()), Err(Malformed::Utf8), "{}", text.escape_unicode());
+            assert_eq!(
+                check(text.as_bytes()),
+                Err(Malformed::Utf8),
+                "{}",
+                text.escape_unicode()
+            );
             let inside = format!("é{text}z");
-            assert_eq!(check(inside.as_bytes()), Err(Malformed::Utf8), "{}", text.escape_unicode());
+            assert_eq!(
+                check(inside.as_bytes()),
+                Err(Malformed::Utf8),
+                "{}",
+                text.escape_unicode()
+            );
         }
     }
 
@@ -92,7 +119,12 @@ mod tests {
         let overlong: [&[u8]; 3] = [b"\xC0\x80", b"\xE0\x80\x80", b"\xF0\x80\x80\x80"];
         let surrogates: [&[u8]; 2] = [b"\xED\xA0\x80", b"\xED\xBF\xBF"];
         let cut: [&[u8]; 4] = [b"\xC3", b"\xE2\x82", b"\xF0\x9F\x98", b"\x80"];
-        for bytes in overlong.into_iter().chain(surrogates).chain(cut).chain([b"\xF4\x90\x80\x80" as &[u8]]) {
+        for bytes in overlong
+            .into_iter()
+            .chain(surrogates)
+            .chain(cut)
+            .chain([b"\xF4\x90\x80\x80" as &[u8]])
+        {
             assert_eq!(check(bytes), Err(Malformed::Utf8), "{bytes:02x?}");
         }
     }

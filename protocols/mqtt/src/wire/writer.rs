@@ -58,11 +58,6 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 /// that are rare and small; PUBLISH counts its length first instead of moving its bytes.
 pub fn packet(out: &mut Vec<u8>, first_byte: u8, body: impl FnOnce(&mut Vec<u8>)) {
     out.push(first_byte);
-    prefixed(out, body);
-}
-
-/// Writes what `body` appends, behind its length as a Variable Byte Integer.
-pub fn prefixed(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     body(out);
     let length = u32::try_from(out.len() - start).unwrap_or(VARINT_MAX);
