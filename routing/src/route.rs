@@ -45,6 +45,9 @@ pub struct Published {
     pub receivers: u64,
     /// Whether a full queue refused it.
     pub rejected: bool,
+    /// Whether it matched a subscription of its own publisher that does not want it back
+    /// (no-local): somebody subscribes to it, though nobody received it.
+    pub no_local: bool,
     /// It is safe in all durable targets once the journal is durable up to here; none when
     /// nothing needs to be.
     pub lsn: Option<crate::journal::Lsn>,
@@ -70,6 +73,8 @@ impl Route {
             if let Some(matched) = target.matched_for(message) {
                 let accepted = target.subscriber.deliver(now, message, matched, enqueue);
                 published.receivers += u64::from(accepted);
+            } else {
+                published.no_local = true;
             }
         }
         for group in &self.groups {
@@ -87,5 +92,47 @@ impl Target {
             Own::Other(matched) if message.publisher == Some(self.subscriber.id) => Some(matched),
             _ => Some(&self.matched),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Origin;
+    use crate::{
+        Address, Broker, MessageBuilder, Outbox, SubscriberId, SubscriptionOptions, Wakes,
+    };
+
+    static ORIGIN: Origin = Origin {
+        tag: 0,
+        name: "test",
+        decode: |_| crate::Properties::default(),
+    };
+
+    #[test]
+    fn a_message_kept_from_its_own_publisher_has_met_a_subscription() {
+        let broker = Broker::in_memory(vec![&ORIGIN]);
+        let vhost = broker.vhost("/").unwrap();
+        let id = SubscriberId::unique();
+        let subscriber = Arc::new(Subscriber {
+            id,
+            outbox: Outbox::detached(),
+            queue: None,
+        });
+        let filter = crate::TopicFilter::parse("a".into()).unwrap();
+        let options = SubscriptionOptions {
+            no_local: true,
+            ..SubscriptionOptions::default()
+        };
+        vhost.subscribe_filter(&subscriber, &filter, options);
+        let publish = |publisher| {
+            let address = Address::new("a".into());
+            let mut builder = MessageBuilder::new(address, "amq.topic".into(), "x".into(), &ORIGIN);
+            builder.publisher = publisher;
+            vhost.publish(Timestamp(0), &builder.build(), &mut Wakes::default())
+        };
+        let own = publish(Some(id));
+        assert_eq!((own.receivers, own.no_local), (0, true));
+        assert!(!publish(None).no_local);
     }
 }

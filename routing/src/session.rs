@@ -27,6 +27,20 @@ pub struct Will {
     pub message: Arc<Message>,
     /// How long after the connection is lost, in seconds.
     pub delay_s: u32,
+    /// How long it is of use once it is published, in seconds (MQTT 5.0 §3.1.3.2.4).
+    pub expiry_s: Option<u32>,
+}
+
+impl Will {
+    /// The message as it is published now.
+    pub(crate) fn message_at(&self, now: Timestamp) -> Arc<Message> {
+        let Some(expiry_s) = self.expiry_s else {
+            return Arc::clone(&self.message);
+        };
+        let mut builder = self.message.to_builder();
+        builder.expires_at = Some(now.plus_ms(u64::from(expiry_s) * 1000));
+        builder.build()
+    }
 }
 
 /// A message under way to the client, under a packet identifier.
@@ -86,6 +100,16 @@ pub struct SessionOpened {
     pub credit: Arc<Credit>,
 }
 
+/// What became of something that a session was to note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// Whether it was news.
+    pub changed: bool,
+    /// Where its record ends: an answer that promises to remember waits until this is durable.
+    /// None in a session that ends with its connection.
+    pub lsn: Option<Lsn>,
+}
+
 impl Session {
     pub(crate) fn new(
         id: SessionId,
@@ -124,31 +148,38 @@ impl Session {
         self.subscriber.queue.as_ref()
     }
 
-    /// Notes a QoS 2 packet identifier as received `[MQTT-4.3.3-10]`. False when it already was:
-    /// the message is a repetition, and must not be published again.
-    pub fn receive(&self, packet_id: u16) -> bool {
-        let is_new = self.with(|state| state.received.insert(packet_id));
-        if is_new {
+    /// Notes a QoS 2 packet identifier as received `[MQTT-4.3.3-10]`. Unchanged when it already
+    /// was: the message is a repetition, and must not be published again.
+    pub fn receive(&self, packet_id: u16) -> Noted {
+        let changed = self.with(|state| state.received.insert(packet_id));
+        let lsn = changed.then(|| {
             self.journal(packet_id, |vhost, session, packet_id| Entry::Received {
                 vhost,
                 session,
                 packet_id,
-            });
+            })
+        });
+        Noted {
+            changed,
+            lsn: lsn.flatten(),
         }
-        is_new
     }
 
-    /// Forgets a received packet identifier (PUBREL) `[MQTT-4.3.3-12]`; false when it was unknown.
-    pub fn release(&self, packet_id: u16) -> bool {
-        let was_known = self.with(|state| state.received.remove(&packet_id));
-        if was_known {
+    /// Forgets a received packet identifier (PUBREL) `[MQTT-4.3.3-12]`; unchanged when it was
+    /// unknown.
+    pub fn release(&self, packet_id: u16) -> Noted {
+        let changed = self.with(|state| state.received.remove(&packet_id));
+        let lsn = changed.then(|| {
             self.journal(packet_id, |vhost, session, packet_id| Entry::Released {
                 vhost,
                 session,
                 packet_id,
-            });
+            })
+        });
+        Noted {
+            changed,
+            lsn: lsn.flatten(),
         }
-        was_known
     }
 
     /// Where the journal ends now for this session, so that an answer can wait for it.
@@ -294,5 +325,94 @@ fn seq_of(item: &Item) -> Option<Seq> {
             ..
         }) => Some(from.seq),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Broker;
+    use crate::vhost::OpenSession;
+
+    fn session(broker: &Broker, expiry_s: u32) -> Arc<Session> {
+        let open = OpenSession {
+            client_id: "c".into(),
+            connection: ConnectionId::unique(),
+            clean_start: true,
+            expiry_s,
+            will: None,
+            outbox_limits: OutboxLimits::default(),
+            queue_limits: crate::queue::QueueLimits::default(),
+            receive_max: 1,
+        };
+        let vhost = broker.vhost("/").unwrap();
+        vhost
+            .open_session(Timestamp(0), open, &mut Wakes::default())
+            .unwrap()
+            .session
+    }
+
+    #[test]
+    fn a_packet_identifier_is_noted_once_and_its_record_can_be_waited_for() {
+        let broker = Broker::in_memory(vec![]);
+        let durable = session(&broker, 60);
+        let received = durable.receive(7);
+        assert!(received.changed && received.lsn.is_some());
+        assert_eq!(
+            durable.receive(7),
+            Noted {
+                changed: false,
+                lsn: None
+            }
+        );
+        let released = durable.release(7);
+        assert!(released.changed && released.lsn > received.lsn);
+        assert_eq!(
+            durable.release(7),
+            Noted {
+                changed: false,
+                lsn: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_will_expires_after_it_is_published_not_after_connect() {
+        static ORIGIN: crate::Origin = crate::Origin {
+            tag: 0,
+            name: "test",
+            decode: |_| crate::Properties::default(),
+        };
+        let address = crate::Address::new("a".into());
+        let message =
+            crate::MessageBuilder::new(address, "amq.topic".into(), "x".into(), &ORIGIN).build();
+        let will = |expiry_s| Will {
+            message: Arc::clone(&message),
+            delay_s: 0,
+            expiry_s,
+        };
+        let published = will(Some(5)).message_at(Timestamp(60_000));
+        assert_eq!(published.expires_at, Some(Timestamp(65_000)));
+        assert_eq!(will(None).message_at(Timestamp(60_000)).expires_at, None);
+    }
+
+    #[test]
+    fn a_session_that_ends_with_its_connection_leaves_no_records() {
+        let broker = Broker::in_memory(vec![]);
+        let transient = session(&broker, 0);
+        assert_eq!(
+            transient.receive(7),
+            Noted {
+                changed: true,
+                lsn: None
+            }
+        );
+        assert_eq!(
+            transient.release(7),
+            Noted {
+                changed: true,
+                lsn: None
+            }
+        );
     }
 }

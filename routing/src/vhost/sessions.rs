@@ -85,7 +85,7 @@ impl VHost {
             former.filter(|will| is_present && has_owner && will.delay_s == 0)
         });
         if let Some(will) = former_will {
-            self.publish(now, &will.message, wakes);
+            self.publish(now, &will.message_at(now), wakes);
         }
         let credit = session.attach(
             now,
@@ -199,7 +199,7 @@ impl VHost {
     pub(crate) fn session_due(&self, now: Timestamp, session: &Arc<Session>, wakes: &mut Wakes) {
         let due = session.due(now);
         if let Some(will) = due.will {
-            self.publish(now, &will.message, wakes);
+            self.publish(now, &will.message_at(now), wakes);
         }
         if due.has_expired {
             self.end_session(now, session, wakes);
@@ -322,7 +322,7 @@ impl VHost {
             session.subscriber.outbox.poke(wakes);
         }
         if let Some(will) = will {
-            self.publish(now, &will.message, wakes);
+            self.publish(now, &will.message_at(now), wakes);
         }
     }
 
