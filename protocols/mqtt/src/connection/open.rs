@@ -1,0 +1,304 @@
+//! A connection with a session: what it knows, which packet goes where, and how a batch ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use routing::outbox::{Item, Standing};
+use routing::queue::Settlement;
+use routing::table::BUS;
+use routing::{
+    Access, ConnectionId, Credit, Event, Identity, OutBuf, Outbox, Publisher, Queue, Seq, Session,
+    SessionOpened, Timestamp, VHost,
+};
+
+use super::answers::{Answer, Answers};
+use super::keep_alive::KeepAlive;
+use super::packet_id::PacketIds;
+use super::publish_out::Sending;
+use super::retained::RetainedWalk;
+use super::topic_alias::InboundAliases;
+use crate::error::{Ended, Error, LimitExceeded, PeerMisbehaved};
+use crate::settings::Settings;
+use crate::wire::{Disconnect, Malformed, PINGRESP, Packet, ReasonCode, Version};
+
+/// What CONNECT settled about the client.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: ConnectionId,
+    pub(super) version: Version,
+    /// It forwards for another server: RETAIN as published, and nothing of its own back.
+    pub(super) is_bridge: bool,
+    pub(super) identity: Arc<Identity>,
+    /// QoS 1 and 2 messages that it takes unacknowledged.
+    pub(super) receive_max: u16,
+    /// Bytes of the largest packet that it takes.
+    pub(super) packet_size_max: u32,
+    /// Topic aliases that it lets us set.
+    pub(super) topic_alias_max: u16,
+    pub(super) keep_alive_secs: u16,
+    /// Whether its session was to outlive the connection; DISCONNECT may not change that.
+    pub(super) had_session_expiry: bool,
+}
+
+/// What the user may do, asked once: the patterns are not free to match.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rights {
+    pub(super) write_bus: bool,
+    pub(super) read_bus: bool,
+    /// The default exchange, for `$reply/...`.
+    pub(super) write_default: bool,
+}
+
+/// How the session is given back.
+#[derive(Clone, Copy, Debug)]
+struct Farewell {
+    keep_will: bool,
+    session_expiry_secs: Option<u32>,
+}
+
+/// What to do after a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Continue,
+    /// The client said goodbye.
+    Close,
+}
+
+/// A connection with a session.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) version: Version,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) settings: Arc<Settings>,
+    pub(super) client: Client,
+    pub(super) rights: Rights,
+    pub(super) vhost: Arc<VHost>,
+    pub(super) session: Arc<Session>,
+    pub(super) credit: Arc<Credit>,
+    pub(super) publisher: Publisher,
+    pub(super) aliases: InboundAliases,
+    pub(super) answers: Answers,
+    /// QoS 1 and 2 messages of the client that are not acknowledged for good.
+    pub(super) unacknowledged: usize,
+    pub(super) packet_ids: PacketIds,
+    pub(super) sending: Sending,
+    pub(super) retained: VecDeque<RetainedWalk>,
+    /// Packet identifiers of messages from an earlier connection that are still to be sent again.
+    pub(super) to_resend: VecDeque<u16>,
+    /// Messages of this batch that the client has acknowledged.
+    pub(super) settled: Vec<Seq>,
+    farewell: Farewell,
+    items: VecDeque<Item>,
+    room_for: Vec<Arc<Queue>>,
+}
+
+impl Open {
+    pub(super) fn new(
+        now: Timestamp,
+        settings: Arc<Settings>,
+        client: Client,
+        opened: SessionOpened,
+        publisher: Publisher,
+    ) -> Self {
+        let vhost = Arc::clone(publisher.vhost());
+        let may = |access, exchange| client.identity.may(&vhost.name, access, exchange);
+        let rights = Rights {
+            write_bus: may(Access::Write, BUS),
+            read_bus: may(Access::Read, BUS),
+            write_default: may(Access::Write, "amq.default"),
+        };
+        let session = opened.session;
+        let under_way: VecDeque<u16> =
+            session.with(|state| state.outgoing.iter().map(|sent| sent.packet_id).collect());
+        Self {
+            version: client.version,
+            keep_alive: KeepAlive::new(client.keep_alive_secs, now),
+            aliases: InboundAliases::new(settings.topic_alias_max),
+            sending: Sending::new(&client),
+            settings,
+            client,
+            rights,
+            vhost,
+            session,
+            credit: opened.credit,
+            publisher,
+            answers: Answers::default(),
+            unacknowledged: 0,
+            packet_ids: PacketIds::resume(under_way.iter().copied()),
+            retained: VecDeque::new(),
+            to_resend: under_way,
+            settled: Vec::new(),
+            // Whatever ends the connection, but for a DISCONNECT that says so, leaves the will.
+            farewell: Farewell {
+                keep_will: true,
+                session_expiry_secs: None,
+            },
+            items: VecDeque::new(),
+            room_for: Vec::new(),
+        }
+    }
+
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.session.subscriber.outbox
+    }
+
+    pub(super) fn handle_packet(
+        &mut self,
+        now: Timestamp,
+        packet: Packet,
+        out: &mut OutBuf,
+    ) -> Result<Next, Error> {
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(now, &publish, out)?,
+            Packet::Pubrel(ack) => self.handle_pubrel(ack, out),
+            Packet::Puback(ack) => self.handle_puback(ack)?,
+            Packet::Pubrec(ack) => self.handle_pubrec(ack, out)?,
+            Packet::Pubcomp(ack) => self.handle_pubcomp(ack)?,
+            Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, out),
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe, out),
+            Packet::Pingreq => out.put_slice(&PINGRESP),
+            Packet::Disconnect(disconnect) => {
+                self.handle_goodbye(&disconnect)?;
+                return Ok(Next::Close);
+            }
+            Packet::Auth(_) => return Err(PeerMisbehaved::AuthUnexpected.into()),
+            Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
+                return Err(Malformed::PacketType.into());
+            }
+        }
+        Ok(Next::Continue)
+    }
+
+    /// \[MQTT-3.14.4-3\], \[MQTT-3.14.2-2\]
+    fn handle_goodbye(&mut self, disconnect: &Disconnect) -> Result<(), Error> {
+        let expiry = disconnect.session_expiry_secs();
+        if !self.client.had_session_expiry && expiry.is_some_and(|secs| secs != 0) {
+            return Err(PeerMisbehaved::SessionExpiryRaised.into());
+        }
+        let max = self.settings.session_expiry_max_secs;
+        self.farewell = Farewell {
+            keep_will: disconnect.reason != ReasonCode::SUCCESS,
+            session_expiry_secs: expiry.map(|secs| secs.min(max)),
+        };
+        Ok(())
+    }
+
+    /// An answer to a packet of the client: at once if nothing stands before it, so that a PUBREC
+    /// or SUBACK leaves before the deliveries that follow from it.
+    pub(super) fn answer(&mut self, lsn: Option<routing::Lsn>, answer: Answer, out: &mut OutBuf) {
+        self.answers.push(lsn, answer);
+        if self.answers.len() == 1 {
+            self.flush_answers(out);
+        }
+    }
+
+    /// Ends a batch: settles what was acknowledged, hands on what was published, takes deliveries,
+    /// and sends the answers that may leave.
+    pub(super) fn finish_batch(&mut self, now: Timestamp, out: &mut OutBuf) -> Result<(), Error> {
+        self.settle(now);
+        self.publisher.flush();
+        self.take_deliveries(now, out)?;
+        self.flush_answers(out);
+        while self.send_retained(now, out) {
+            self.take_deliveries(now, out)?;
+        }
+        self.publisher.flush();
+        Ok(())
+    }
+
+    /// Wakes the receivers of what a closing connection has still published.
+    pub(super) fn finish_publishing(&mut self, now: Timestamp) {
+        self.settle(now);
+        self.publisher.flush();
+    }
+
+    fn flush_answers(&mut self, out: &mut OutBuf) {
+        let outbox = &self.session.subscriber.outbox;
+        let flushed = self.answers.flush(&self.vhost, outbox, out);
+        self.unacknowledged = self.unacknowledged.saturating_sub(flushed.finals);
+        self.retained.extend(flushed.retained);
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        if let Some(queue) = self.session.queue()
+            && !self.settled.is_empty()
+        {
+            queue.settle(
+                now,
+                &self.settled,
+                Settlement::Ack,
+                &mut self.publisher.wakes,
+            );
+            self.settled.clear();
+        }
+    }
+
+    /// Sends what waits in the outbox, until there is enough to write.
+    fn take_deliveries(&mut self, now: Timestamp, out: &mut OutBuf) -> Result<(), Error> {
+        while let Some(room) = room(out) {
+            let standing = self.take_some(now, room, out)?;
+            for queue in self.room_for.drain(..) {
+                queue.pump(now, &mut self.publisher.wakes);
+            }
+            match standing {
+                Standing::Owner => {}
+                Standing::TakenOver => return Err(Ended::TakenOver.into()),
+                Standing::Overflowed => return Err(LimitExceeded::TooSlow.into()),
+            }
+            // What could not be sent was settled, and its place is free for another.
+            self.settle(now);
+            if self.outbox().is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes items and notes them as under way in one step, so that a takeover finds every message
+    /// either in the outbox or in the session.
+    fn take_some(
+        &mut self,
+        now: Timestamp,
+        room: usize,
+        out: &mut OutBuf,
+    ) -> Result<Standing, Error> {
+        let session = Arc::clone(&self.session);
+        let mut items = std::mem::take(&mut self.items);
+        let outcome = session.with(|state| {
+            let outbox = &session.subscriber.outbox;
+            let standing = outbox.take(self.client.id, room, &mut items, &mut self.room_for);
+            for item in items.drain(..) {
+                match item {
+                    Item::Delivery(delivery) => self.send(now, state, delivery, out),
+                    Item::Event(Event::Close { .. }) => return Err(Ended::Administratively.into()),
+                    // The queue goes with its session, and that is told by the standing.
+                    Item::Event(Event::ConsumerCancelled { .. }) => {}
+                }
+            }
+            Ok(standing)
+        });
+        self.items = items;
+        outcome
+    }
+
+    /// Gives the session back, with or without its will.
+    pub(super) fn give_back(&mut self, now: Timestamp) {
+        self.settle(now);
+        self.vhost.close_session(
+            now,
+            &self.session,
+            self.client.id,
+            self.farewell.keep_will,
+            self.farewell.session_expiry_secs,
+            &mut self.publisher.wakes,
+        );
+        self.publisher.flush();
+    }
+}
+
+/// Bytes of deliveries to take, `None` when enough waits to be written.
+pub(super) fn room(out: &OutBuf) -> Option<usize> {
+    routing::frontend::OUT_HIGH_WATER_BYTES
+        .checked_sub(out.len())
+        .filter(|room| *room > 0)
+}

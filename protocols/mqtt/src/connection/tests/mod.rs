@@ -1,0 +1,4 @@
+//! Two ends and more on one broker, with a clock that stands still until it is moved, and the exact
+//! bytes that each client sees.
+
+mod support;

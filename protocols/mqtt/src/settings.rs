@@ -1,0 +1,66 @@
+//! The limits of an MQTT listener. Plain values: the gateway's configuration fills them in, and
+//! says what each key is called.
+
+use routing::{Name, OutboxLimits};
+
+use crate::wire::SizeLimits;
+
+/// Limits and defaults of all connections of one listener.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The virtual host of every client; `None` lets the user name or the user decide.
+    pub vhost: Option<Name>,
+    /// Sizes of packets, in bytes.
+    pub sizes: SizeLimits,
+    /// QoS 1 and 2 messages that a 5.0 client may have unacknowledged: the Receive Maximum of
+    /// CONNACK. A client that exceeds it is disconnected with 0x93.
+    pub receive_max: u16,
+    /// QoS 1 and 2 messages that a client is sent before it acknowledges some, if its own
+    /// Receive Maximum is not lower.
+    pub inflight_max: u16,
+    /// Topic aliases that a client may set: the Topic Alias Maximum of CONNACK. 0 is none.
+    pub topic_alias_max: u16,
+    /// Topic aliases used towards a client, if its own maximum is not lower. 0 is none.
+    pub topic_alias_out_max: u16,
+    /// The longest a session may outlive its connection, in seconds; `u32::MAX` is for ever.
+    pub session_expiry_max_secs: u32,
+    /// The longest keep alive, in seconds; a client that asks for more, or for none, is given this
+    /// one (Server Keep Alive). 0 leaves it to the client.
+    pub keep_alive_max_secs: u16,
+    /// How long a connection may take to send its CONNECT and be authenticated, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Filters that one session may be subscribed to; one more is answered with 0x97.
+    pub subscriptions_max: usize,
+    /// QoS 1 and 2 messages that wait for acknowledgement by the journal, in 3.x, where no Receive
+    /// Maximum holds a client back.
+    pub unconfirmed_max: usize,
+    /// What the Response Information of CONNACK begins with; the client identifier follows. `None`
+    /// gives none.
+    pub response_prefix: Option<Name>,
+    /// What the assigned client identifiers begin with.
+    pub client_id_prefix: Name,
+    /// Messages that wait for one slow client.
+    pub outbox: OutboxLimits,
+}
+
+impl Default for Settings {
+    /// Mosquitto's numbers where it has one.
+    fn default() -> Self {
+        Self {
+            vhost: None,
+            sizes: SizeLimits::default(),
+            receive_max: 20,
+            inflight_max: 512,
+            topic_alias_max: 10,
+            topic_alias_out_max: 10,
+            session_expiry_max_secs: u32::MAX,
+            keep_alive_max_secs: 0,
+            connect_timeout_ms: 10_000,
+            subscriptions_max: 10_000,
+            unconfirmed_max: 65_535,
+            response_prefix: None,
+            client_id_prefix: "auto-".into(),
+            outbox: OutboxLimits::default(),
+        }
+    }
+}
