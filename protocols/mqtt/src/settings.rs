@@ -18,6 +18,9 @@ pub struct Settings {
     /// QoS 1 and 2 messages that a client is sent before it acknowledges some, if its own
     /// Receive Maximum is not lower.
     pub inflight_max: u16,
+    /// QoS 1 and 2 messages kept for a session whose client is away or slow; beyond it the oldest
+    /// is dropped.
+    pub queued_max: usize,
     /// Topic aliases that a client may set: the Topic Alias Maximum of CONNACK. 0 is none.
     pub topic_alias_max: u16,
     /// Topic aliases used towards a client, if its own maximum is not lower. 0 is none.
@@ -51,6 +54,7 @@ impl Default for Settings {
             sizes: SizeLimits::default(),
             receive_max: 20,
             inflight_max: 512,
+            queued_max: 1000,
             topic_alias_max: 10,
             topic_alias_out_max: 10,
             session_expiry_max_secs: u32::MAX,

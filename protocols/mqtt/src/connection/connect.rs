@@ -116,11 +116,14 @@ impl Connection {
             expiry_s: terms.session_expiry_secs,
             will,
             outbox_limits: self.settings.outbox,
-            queue_limits: QueueLimits::default(),
+            queue_limits: QueueLimits {
+                messages_max: Some(self.settings.queued_max),
+                ..QueueLimits::default()
+            },
             receive_max: terms.receive_max,
         };
         let opened = vhost
-            .open_session(now, open, &mut publisher.wakes)
+            .open_session(now, &open, &mut publisher.wakes)
             .map_err(|error| translate::reason_code(&error))?;
         let client = Client {
             id: self.id,

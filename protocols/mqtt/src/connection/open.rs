@@ -7,8 +7,8 @@ use routing::outbox::{Item, Standing};
 use routing::queue::Settlement;
 use routing::table::BUS;
 use routing::{
-    Access, ConnectionId, Credit, Event, Identity, OutBuf, Outbox, Publisher, Queue, Seq, Session,
-    SessionOpened, Timestamp, VHost,
+    Access, CloseSession, ConnectionId, Credit, Event, Identity, OutBuf, Outbox, Publisher, Queue,
+    Seq, Session, SessionOpened, Timestamp, VHost,
 };
 
 use super::answers::{Answer, Answers};
@@ -49,13 +49,6 @@ pub(super) struct Rights {
     pub(super) write_default: bool,
 }
 
-/// How the session is given back.
-#[derive(Clone, Copy, Debug)]
-struct Farewell {
-    keep_will: bool,
-    session_expiry_secs: Option<u32>,
-}
-
 /// What to do after a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -87,7 +80,8 @@ pub(super) struct Open {
     pub(super) to_resend: VecDeque<u16>,
     /// Messages of this batch that the client has acknowledged.
     pub(super) settled: Vec<Seq>,
-    farewell: Farewell,
+    /// How the session is given back.
+    farewell: CloseSession,
     items: VecDeque<Item>,
     room_for: Vec<Arc<Queue>>,
 }
@@ -129,9 +123,9 @@ impl Open {
             to_resend: under_way,
             settled: Vec::new(),
             // Whatever ends the connection, but for a DISCONNECT that says so, leaves the will.
-            farewell: Farewell {
+            farewell: CloseSession {
                 keep_will: true,
-                session_expiry_secs: None,
+                expiry_s: None,
             },
             items: VecDeque::new(),
             room_for: Vec::new(),
@@ -176,9 +170,9 @@ impl Open {
             return Err(PeerMisbehaved::SessionExpiryRaised.into());
         }
         let max = self.settings.session_expiry_max_secs;
-        self.farewell = Farewell {
+        self.farewell = CloseSession {
             keep_will: disconnect.reason != ReasonCode::SUCCESS,
-            session_expiry_secs: expiry.map(|secs| secs.min(max)),
+            expiry_s: expiry.map(|secs| secs.min(max)),
         };
         Ok(())
     }
@@ -284,14 +278,9 @@ impl Open {
     /// Gives the session back, with or without its will.
     pub(super) fn give_back(&mut self, now: Timestamp) {
         self.settle(now);
-        self.vhost.close_session(
-            now,
-            &self.session,
-            self.client.id,
-            self.farewell.keep_will,
-            self.farewell.session_expiry_secs,
-            &mut self.publisher.wakes,
-        );
+        let wakes = &mut self.publisher.wakes;
+        self.vhost
+            .close_session(now, &self.session, self.client.id, self.farewell, wakes);
         self.publisher.flush();
     }
 }
