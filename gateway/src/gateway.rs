@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use routing::{Broker, ConnectionId, Lsn, Name, Peer};
+use routing::{Broker, ConnectionId, Lsn, Peer};
 use rustix::rand::{GetRandomFlags, getrandom};
 use storage::{DiskFiles, Health};
 use tokio::net::TcpStream;
@@ -151,6 +151,16 @@ impl Gateway {
 
     fn listen(&mut self, config: &Config) -> Result<(), StartError> {
         let listeners = &config.listeners;
+        let mqtt = Arc::new(settings::mqtt(config));
+        self.serve(
+            "mqtt",
+            &listeners.mqtt,
+            move |id, peer, conditions: &Conditions| {
+                let (shared, settings) = (&conditions.shared, Arc::clone(&mqtt));
+                let broker = Arc::clone(&shared.broker);
+                mqtt::Connection::new(broker, settings, id, peer, shared.clock.now())
+            },
+        )?;
         let now = self.shared.clock.now();
         let resp = resp::Server::new(settings::resp(config), random()?, now);
         self.serve(
@@ -275,20 +285,16 @@ impl Gateway {
 }
 
 fn new_broker(config: &Config, journal: &Arc<Journal>, timers: &Arc<Notify>) -> Arc<Broker> {
-    let origins = vec![&resp::ORIGIN, &lan::ORIGIN];
-    let core = routing::Settings {
-        vhosts: config
-            .vhosts
-            .iter()
-            .map(|vhost| Name::from(vhost.name.as_str()))
-            .collect(),
-        session_queue_limits: settings::session_queue(config),
-        ..routing::Settings::default()
-    };
+    let origins = vec![
+        &mqtt::ORIGIN,
+        &mqtt::VOUCHED_ORIGIN,
+        &resp::ORIGIN,
+        &lan::ORIGIN,
+    ];
     let log: Arc<dyn routing::Journal> = Arc::clone(journal) as _;
     let timers = Arc::clone(timers);
     Arc::new(Broker::new(
-        core,
+        settings::core(config),
         log,
         origins,
         Box::new(move || timers.notify_one()),

@@ -3,10 +3,29 @@
 
 use std::time::Duration;
 
-use routing::Name;
 use routing::queue::{QueueLimits, QueueOverflow};
+use routing::{Name, OutboxLimits};
 
 use crate::config::{Config, Listener, SyncPolicy};
+
+/// The core's settings.
+#[must_use]
+pub fn core(config: &Config) -> routing::Settings {
+    routing::Settings {
+        vhosts: config
+            .vhosts
+            .iter()
+            .map(|vhost| vhost.name.as_str().into())
+            .collect(),
+        retained_max: count(config.mqtt.retained_max),
+        // As in Mosquitto, a full session takes nothing new.
+        session_queue_limits: QueueLimits {
+            messages_max: Some(count(config.mqtt.queued_max)),
+            overflow: QueueOverflow::Reject,
+            ..QueueLimits::default()
+        },
+    }
+}
 
 /// The journal's settings.
 #[must_use]
@@ -15,7 +34,10 @@ pub fn storage(config: &Config) -> storage::Settings {
     let mut settings = storage::Settings::new(&keys.data_dir);
     settings.segment_bytes = keys.segment_bytes;
     settings.segment_count_max = keys.segment_count_max;
+    settings.pending_bytes_max = keys.pending_bytes_max;
     settings.disk_min_free_bytes = keys.disk_free_min;
+    // Half a segment, so that little is lost where a frame does not fit; larger messages are
+    // written in parts.
     settings.frame_bytes_max = settings.frame_bytes_max.min(keys.segment_bytes / 2);
     settings.sync = match keys.sync {
         SyncPolicy::Fsync => storage::SyncPolicy::Fsync,
@@ -24,14 +46,36 @@ pub fn storage(config: &Config) -> storage::Settings {
     settings
 }
 
-/// What an MQTT session keeps while its client is away or behind. As in Mosquitto, a full queue
-/// takes nothing new.
+/// What MQTT connections are told.
 #[must_use]
-pub fn session_queue(config: &Config) -> QueueLimits {
-    QueueLimits {
-        messages_max: usize::try_from(config.mqtt.queued_max).ok(),
-        overflow: QueueOverflow::Reject,
-        ..QueueLimits::default()
+pub fn mqtt(config: &Config) -> mqtt::Settings {
+    let keys = &config.mqtt;
+    let defaults = mqtt::Settings::default();
+    mqtt::Settings {
+        vhost: vhost(&config.listeners.mqtt),
+        sizes: mqtt::wire::SizeLimits {
+            packet: u32_of(keys.packet_bytes_max),
+            connect: u32_of(keys.connect_bytes_max),
+            subscribe: u32_of(keys.subscribe_bytes_max),
+            ..defaults.sizes
+        },
+        receive_max: keys.receive_max,
+        inflight_max: keys.inflight_max,
+        queued_max: count(keys.queued_max),
+        topic_alias_max: keys.topic_alias_max,
+        topic_alias_out_max: keys.topic_alias_out_max,
+        session_expiry_max_secs: match u32_of(keys.session_expiry_max.as_secs()) {
+            // No limit, which MQTT writes as the largest number.
+            0 => u32::MAX,
+            expiry_secs => expiry_secs,
+        },
+        keep_alive_max_secs: u16_of(keys.keep_alive_max.as_secs()),
+        connect_timeout_ms: ms(keys.connect_timeout),
+        subscriptions_max: count(keys.subscriptions_max),
+        unconfirmed_max: count(keys.unconfirmed_max),
+        response_prefix: keys.response_prefix.as_deref().map(Name::from),
+        client_id_prefix: keys.client_id_prefix.as_str().into(),
+        outbox: waiting(keys.waiting_max, keys.waiting_bytes_max),
     }
 }
 
@@ -44,6 +88,7 @@ pub fn resp(config: &Config) -> resp::Settings {
         vhost: vhost(&config.listeners.resp),
         requests: resp::wire::request::Limits {
             bulk_bytes_max: bytes(keys.bulk_bytes_max),
+            request_bytes_max: bytes(keys.request_bytes_max),
             ..defaults.requests
         },
         version: keys.version.clone(),
@@ -52,9 +97,17 @@ pub fn resp(config: &Config) -> resp::Settings {
             soft_bytes: bytes(keys.output_bytes_soft),
             soft_ms: ms(keys.output_soft_time),
         },
+        normal_output: resp::OutputLimit {
+            hard_bytes: bytes(keys.normal_output_bytes_hard),
+            ..defaults.normal_output
+        },
+        subscriptions_max: count(keys.subscriptions_max),
+        transaction_bytes_max: bytes(keys.transaction_bytes_max),
+        watched_keys_max: count(keys.watched_keys_max),
+        databases: keys.databases,
+        keys_max: count(keys.strings_max),
         key_bytes_max: bytes(keys.strings_bytes_max),
         idle_timeout_ms: ms(keys.idle_timeout),
-        ..defaults
     }
 }
 
@@ -62,10 +115,30 @@ fn vhost(listener: &Listener) -> Option<Name> {
     listener.vhost.as_deref().map(Name::from)
 }
 
+fn waiting(items_max: u32, bytes_max: u64) -> OutboxLimits {
+    OutboxLimits {
+        items_max: count(items_max),
+        bytes_max: bytes(bytes_max),
+        ..OutboxLimits::default()
+    }
+}
+
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn count(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
 fn bytes(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn u32_of(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn u16_of(number: u64) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
