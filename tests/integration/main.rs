@@ -1,1 +1,6 @@
-//! Whole-gateway tests.
+//! Whole-gateway tests: one process, real sockets on loopback, raw bytes.
+
+mod across;
+mod durability;
+mod shutdown;
+mod tidy;

@@ -1,1 +1,140 @@
-//! Support for the whole-gateway tests.
+//! A whole gateway inside a test, and clients that speak raw bytes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use gateway::Gateway;
+use gateway::config::{Config, Overlay};
+use tokio::runtime::Runtime;
+
+/// How long a client waits for bytes before the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A gateway on ports of its own.
+#[derive(Debug)]
+pub struct TestGateway {
+    runtime: Runtime,
+    gateway: Gateway,
+}
+
+impl TestGateway {
+    /// Starts one on a data directory, with more settings, a line of TOML each.
+    ///
+    /// # Panics
+    /// When it does not start: the test is over.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's set-up")]
+    pub fn start(data_dir: &Path, settings: &[&str]) -> Self {
+        let binds = ["amqp", "mqtt", "resp", "http"]
+            .map(|protocol| format!("listeners.{protocol}.bind = \"127.0.0.1:0\""));
+        let data_dir = format!("storage.data_dir = '{}'", data_dir.display());
+        let lines = binds.into_iter().chain([data_dir]);
+        let lines = lines.chain(settings.iter().map(|line| (*line).to_owned()));
+        let overlays = lines
+            .map(|text| Overlay {
+                option: "test",
+                text,
+            })
+            .collect::<Vec<_>>();
+        let config = Config::parse(None, &overlays).expect("valid settings");
+        let runtime = Runtime::new().expect("a runtime");
+        let gateway = {
+            let _inside = runtime.enter();
+            Gateway::start(&config).expect("a gateway")
+        };
+        Self { runtime, gateway }
+    }
+
+    /// The address of a protocol's listener.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's set-up")]
+    pub fn address(&self, protocol: &str) -> SocketAddr {
+        let found = self
+            .gateway
+            .addresses
+            .iter()
+            .find(|(name, _)| *name == protocol);
+        found.map(|(_, address)| *address).expect("a listener")
+    }
+
+    /// A raw connection to a protocol's listener.
+    #[must_use]
+    pub fn connect(&self, protocol: &str) -> RawClient {
+        RawClient::connect(self.address(protocol))
+    }
+
+    /// Stops it as SIGTERM does.
+    ///
+    /// # Panics
+    /// When the journal cannot be closed.
+    #[expect(clippy::expect_used, reason = "a test's assertion")]
+    pub fn stop(self) {
+        self.runtime
+            .block_on(self.gateway.stop())
+            .expect("a clean stop");
+    }
+
+    /// Ends it as a crash does: nobody is told, nothing is tidied up.
+    pub fn crash(self) {
+        self.runtime.shutdown_background();
+        drop(self.gateway);
+    }
+}
+
+/// A client that writes and expects bytes.
+#[derive(Debug)]
+pub struct RawClient(TcpStream);
+
+impl RawClient {
+    /// Connects.
+    ///
+    /// # Panics
+    /// When it cannot.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's set-up")]
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Self(stream)
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Panics
+    /// When the gateway has closed the connection.
+    #[expect(clippy::expect_used, reason = "a test's assertion")]
+    pub fn send(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.write_all(bytes).expect("an open connection");
+        self
+    }
+
+    /// Expects exactly these bytes next.
+    ///
+    /// # Panics
+    /// When others come, or none.
+    #[expect(clippy::expect_used, reason = "a test's assertion")]
+    pub fn expect(&mut self, bytes: &[u8]) -> &mut Self {
+        let mut got = vec![0; bytes.len()];
+        self.0.read_exact(&mut got).expect("as many bytes");
+        assert_eq!(
+            got.escape_ascii().to_string(),
+            bytes.escape_ascii().to_string()
+        );
+        self
+    }
+
+    /// Expects the gateway to close the connection, whatever it says before.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[expect(clippy::expect_used, reason = "a test's assertion")]
+    pub fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).expect("the end");
+    }
+}
