@@ -69,6 +69,22 @@ fn plug(name: &str, subnet: u8) {
         }
         ip(&format!("link set {interface} up"));
     }
+    // The kernel starts the queues of both ends some time after both are up; what is sent before
+    // is lost.
+    wait_until_up(name);
+    wait_until_up(&format!("{name}x"));
+}
+
+fn wait_until_up(interface: &str) {
+    let is_up = || {
+        let shown = Command::new("ip")
+            .args(["link", "show", interface])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains("state UP")
+    };
+    // Each look takes milliseconds.
+    assert!((0..2000).any(|_| is_up()), "{interface} does not come up");
 }
 
 fn on(interface: &str) -> LanLink {
