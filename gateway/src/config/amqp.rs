@@ -44,7 +44,7 @@ impl Default for Amqp {
             heartbeat: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
-            message_bytes_max: 16 << 20,
+            message_bytes_max: 128 << 20,
             channel_consumers_max: 4096,
             transaction_bytes_max: 64 << 20,
             waiting_max: 65_536,

@@ -124,16 +124,29 @@ impl Document {
     pub(super) fn locate(&self, path: &str) -> Option<Location> {
         let mut steps = path.split('.');
         let mut node = self.root.get(steps.next()?)?;
-        for step in steps {
-            let next = match &node.value {
-                Value::Table(table) => table.get(step),
-                Value::Array(items) => step.parse().ok().and_then(|index: usize| items.get(index)),
-                _ => None,
-            };
-            let Some(next) = next else { break };
+        while let Some(next) = steps.next().and_then(|step| node.child(step)) {
             node = next;
         }
         Some(node.at.clone())
+    }
+
+    /// Where the value at `path` was written, if it was.
+    pub(super) fn find(&self, path: &str) -> Option<Location> {
+        let mut steps = path.split('.');
+        let top = self.root.get(steps.next()?)?;
+        let node = steps.try_fold(top, |node, step| node.child(step))?;
+        Some(node.at.clone())
+    }
+}
+
+impl Node {
+    /// The value of a key, or the element of an index.
+    fn child(&self, step: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Table(table) => table.get(step),
+            Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+            _ => None,
+        }
     }
 }
 

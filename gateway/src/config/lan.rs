@@ -33,6 +33,8 @@ pub struct LanLink {
     pub filters: Vec<TopicFilter>,
     /// The largest payload in bytes, both ways; larger ones are counted and dropped.
     pub message_bytes_max: u64,
+    /// Messages that may wait for the network; the oldest give way.
+    pub waiting_max: u32,
     /// How many routers a multicast datagram may pass, plus one.
     pub ttl: u8,
     /// Senders that are listened to; empty: all.
@@ -137,6 +139,9 @@ const DIRECTIONS: [(&str, Direction); 3] = [
     ("both", Direction::Both),
 ];
 
+/// What a LAN takes in milliseconds.
+const WAITING_MAX: u32 = 10_000;
+
 /// A datagram that fits an Ethernet frame: 1500 less the headers of IPv4 and UDP.
 const ONE_FRAME_BYTES: u64 = 1472;
 
@@ -175,6 +180,7 @@ impl LanLink {
                 1..=DATAGRAM_BYTES_MAX,
                 ONE_FRAME_BYTES,
             ),
+            waiting_max: section.integer("waiting_max", 1..=1_000_000, WAITING_MAX),
             ttl: section.integer("ttl", 1..=u8::MAX, 1),
             allow_sources: section.parsed_list(
                 "allow_sources",

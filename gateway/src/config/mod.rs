@@ -90,9 +90,6 @@ impl Default for Config {
     }
 }
 
-/// The longest topic or key and the list of queues that a message went to.
-const RECORD_OVERHEAD_BYTES: u64 = 128 << 10;
-
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -171,14 +168,6 @@ pub struct Overlay {
 }
 
 impl Config {
-    /// The largest record that the journal must take, in bytes: the largest message that may have
-    /// to survive, with its address, properties and bookkeeping.
-    #[must_use]
-    pub fn record_bytes_max(&self) -> u64 {
-        let message = self.amqp.message_bytes_max + self.amqp.frame_max;
-        message.max(self.mqtt.packet_bytes_max) + RECORD_OVERHEAD_BYTES
-    }
-
     /// Reads `file`, or the built-in defaults without one, and lays `overlays` over it in their
     /// order, so that the last one to name a key wins.
     ///

@@ -35,8 +35,8 @@ pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
 /// What disks and the kernel's cache write at a time.
 const PAGE_BYTES: u64 = 4096;
 
-/// The headers of a segment and of a frame in it, with room to spare.
-const SEGMENT_OVERHEAD_BYTES: u64 = 64 << 10;
+/// A message's longest address, its bookkeeping, and the list of queues it went to.
+const RECORD_OVERHEAD_BYTES: u64 = 128 << 10;
 
 struct Rules<'a> {
     config: &'a Config,
@@ -135,7 +135,7 @@ impl Rules<'_> {
             let title = "the soft limit is above the hard one".to_owned();
             self.report(title, "resp.output_bytes_soft", right);
         }
-        self.check_records();
+        self.check_largest_message();
         if !self.config.storage.segment_bytes.is_multiple_of(PAGE_BYTES) {
             let title = "`storage.segment_bytes` does not consist of whole pages".to_owned();
             self.report(
@@ -153,27 +153,29 @@ impl Rules<'_> {
         }
     }
 
-    /// A record never crosses the end of a segment, nor can it wait where it does not fit.
-    fn check_records(&self) {
-        let record = self.config.record_bytes_max();
-        let storage = &self.config.storage;
-        for (key, value) in [
-            ("segment_bytes", storage.segment_bytes),
-            ("pending_bytes_max", storage.pending_bytes_max),
-        ] {
-            if value >= record + SEGMENT_OVERHEAD_BYTES {
-                continue;
-            }
-            let title = format!("`storage.{key}` does not hold the largest message");
-            let needed = format_size((record + SEGMENT_OVERHEAD_BYTES).next_multiple_of(1 << 20));
-            let at = self.at(&format!("storage.{key}"));
-            let [amqp, mqtt] = ["amqp.message_bytes_max", "mqtt.packet_bytes_max"];
-            let at = at.or_else(|| self.at(amqp)).or_else(|| self.at(mqtt));
-            let right = format!("storage.{key} must be at least \"{needed}\"");
-            let help = format!("or lower `{amqp}` and `{mqtt}`: messages may have to be stored");
-            self.reader
-                .report(Diagnostic::new(title, at, right).help(help));
+    /// A message that may have to survive waits in memory for the disk as a whole.
+    fn check_largest_message(&self) {
+        let Config {
+            amqp,
+            mqtt,
+            storage,
+            ..
+        } = self.config;
+        let message = (amqp.message_bytes_max + amqp.frame_max).max(mqtt.packet_bytes_max);
+        let needed = (message + RECORD_OVERHEAD_BYTES).next_multiple_of(1 << 20);
+        if storage.pending_bytes_max >= needed {
+            return;
         }
+        let pending = "storage.pending_bytes_max";
+        let [body, packet] = ["amqp.message_bytes_max", "mqtt.packet_bytes_max"];
+        let at = [pending, body, packet, "amqp.frame_max"]
+            .into_iter()
+            .find_map(|key| self.document.find(key));
+        let title = "the largest message is larger than what may wait for the disk";
+        let right = format!("`{pending}` must be at least \"{}\"", format_size(needed));
+        let help = format!("or lower `{body}` and `{packet}`: messages may have to be stored");
+        self.reader
+            .report(Diagnostic::new(title, at, right).help(help));
     }
 
     fn check_vhosts(&self) {

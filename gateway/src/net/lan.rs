@@ -79,6 +79,8 @@ impl LanTask {
         let sockets = Sockets::open(&config)?;
         let Codec::Raw = config.codec;
         let bytes_max = usize::try_from(config.message_bytes_max).unwrap_or(DATAGRAM_BYTES_MAX);
+        let mut waiting = Settings::default().waiting;
+        waiting.items_max = usize::try_from(config.waiting_max).unwrap_or(usize::MAX);
         let settings = Settings {
             codec: Raw {
                 payload_bytes_max: bytes_max,
@@ -88,7 +90,7 @@ impl LanTask {
                 true => config.filters.clone(),
                 false => Vec::new(),
             },
-            ..Settings::default()
+            waiting,
         };
         Ok(Self {
             link: Link::new(vhost, settings),

@@ -298,14 +298,19 @@ fn limits_must_fit_each_other() {
             "must be a multiple of \"4KiB\"",
         ),
         (
-            "[storage]\nsegment_bytes = \"16MiB\"",
-            "\"16MiB\"",
-            "storage.segment_bytes must be at least \"17MiB\"",
+            "[storage]\npending_bytes_max = \"64MiB\"",
+            "\"64MiB\"",
+            "`storage.pending_bytes_max` must be at least \"129MiB\"",
         ),
         (
-            "[amqp]\nmessage_bytes_max = \"128MiB\"",
-            "\"128MiB\"",
-            "storage.segment_bytes must be at least \"129MiB\"",
+            "[amqp]\nmessage_bytes_max = \"512MiB\"",
+            "\"512MiB\"",
+            "`storage.pending_bytes_max` must be at least \"513MiB\"",
+        ),
+        (
+            "[amqp]\nframe_max = \"1GiB\"",
+            "\"1GiB\"",
+            "the largest message is larger than what may wait for the disk",
         ),
     ]);
 }
