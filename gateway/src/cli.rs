@@ -48,7 +48,10 @@ impl Arguments {
             option: "--log",
             // A level has no character that TOML would read differently; what has one is no level
             // and is refused as such.
-            text: format!("log.level = '{}'", level.replace('\'', " ")),
+            text: format!(
+                "log.level = '{}'",
+                level.replace(|c: char| c == '\'' || c.is_control(), " ")
+            ),
         });
         Config::load(self.config.as_deref(), &set.chain(log).collect::<Vec<_>>())
     }
@@ -89,6 +92,12 @@ mod tests {
         assert_eq!(config.listeners.amqp.bind, ["127.0.0.1:0".parse().unwrap()]);
         assert_eq!(config.storage.data_dir, PathBuf::from("b"));
         assert_eq!(config.log.level, "debug");
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused_under_the_name_of_its_option() {
+        let report = parse(&["--log=o'\nrly"]).load().unwrap_err().to_string();
+        assert!(report.contains("--> --log:1:13"), "{report}");
     }
 
     #[test]

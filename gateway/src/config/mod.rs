@@ -29,6 +29,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
 pub use amqp::Amqp;
 pub use diagnostic::Invalid;
 pub use lan::{Codec, Destination, Direction, Interface, LanLink, SourceRange};
@@ -110,10 +113,16 @@ impl Log {
     fn read(section: &mut Section<'_>) -> Self {
         let expected = "a log level such as \"info\" or \"info,amqp=debug\"";
         let level = section.parsed("level", expected, Self::default().level, |text| {
-            let levels = tracing_subscriber::EnvFilter::try_new(text);
-            levels
-                .map(|_| text.to_owned())
-                .map_err(|reason| reason.to_string())
+            // The filter takes any other word for a target, and would log all of it.
+            let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+            if !text
+                .split(',')
+                .all(|part| part.contains('=') || is_level(part.trim()))
+            {
+                return Err("levels are: error, warn, info, debug, trace, off".to_owned());
+            }
+            let levels = EnvFilter::try_new(text).map(|_| text.to_owned());
+            levels.map_err(|reason| reason.to_string())
         });
         Self { level }
     }

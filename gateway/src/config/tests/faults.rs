@@ -175,6 +175,12 @@ fn wrong_units_and_ranges_are_told_from_right_ones() {
             "\"x=loud\"",
             "is not a log level",
         ),
+        (
+            "[log]\nlevel = \"wran\"",
+            "\"wran\"",
+            "levels are: error, warn,",
+        ),
+        ("[log]\nlevel = \"\"", "\"\"", "levels are: error, warn,"),
     ]);
 }
 
