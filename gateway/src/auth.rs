@@ -4,20 +4,23 @@
 //! Two things keep a storm of reconnecting clients from paying that each time: the last password
 //! that was right is remembered per user, as a keyed hash under a key that lives as long as the
 //! process, and slow checks run one at a time, so that who waited finds what the one before him
-//! proved. Strangers thus cost at most one core and one hash's memory, however many they are.
+//! proved. Strangers thus cost at most one core, one thread and one hash's memory, however many
+//! they are: who waits for his turn holds nothing, and who hangs up waits no more.
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier};
 use blake2::Blake2sMac256;
 use blake2::digest::{FixedOutput, KeyInit, Mac};
-use rustix::rand::{GetRandomFlags, getrandom};
-
+use bytes::Bytes;
 use regex::Regex;
 use routing::{AuthError, Credentials, Identity, Name, Peer, Permissions};
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::task::spawn_blocking;
 
 use crate::config::{Config, Permission, User};
 
@@ -38,7 +41,9 @@ pub struct Authenticator {
     /// Checked when there is no hash to check, so that the answer takes as long.
     decoy: String,
     proof_key: [u8; 32],
-    slow_check: Mutex<()>,
+    /// Held by the one slow check that runs.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    slow_checks: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -74,19 +79,20 @@ impl Authenticator {
             decoy: costliest_hash(&config.users),
             accounts,
             proof_key,
-            slow_check: Mutex::default(),
+            turn: Arc::default(),
+            slow_checks: AtomicU64::new(0),
         })
     }
 
-    /// Answers who a client is. Takes tens of milliseconds unless the same password was right
-    /// before, so call it where blocking is allowed.
+    /// Answers who a client is: at once if the same password was right before, else when its turn
+    /// has come and tens of milliseconds have passed. May be dropped at any time.
     ///
     /// # Errors
     /// [`AuthError`]. Where it comes from is told only to who has the right password.
-    pub fn authenticate(
+    pub async fn authenticate(
         &self,
-        credentials: &Credentials,
-        peer: &Peer,
+        credentials: Credentials,
+        peer: Peer,
         anonymous: Anonymous,
     ) -> Result<Arc<Identity>, AuthError> {
         match credentials {
@@ -97,7 +103,7 @@ impl Authenticator {
             }
             Credentials::Password { user, password } => {
                 let account = self.accounts.get(user.as_str());
-                let is_right = self.is_password_right(account, password);
+                let is_right = self.is_password_right(account, password).await;
                 let account = account
                     .filter(|_| is_right)
                     .ok_or(AuthError::BadCredentials)?;
@@ -109,22 +115,39 @@ impl Authenticator {
         }
     }
 
-    fn is_password_right(&self, account: Option<&Account>, password: &[u8]) -> bool {
-        if account.is_some_and(|account| self.is_proved(account, password)) {
+    /// How many passwords had to be hashed.
+    #[must_use]
+    pub fn slow_checks(&self) -> u64 {
+        self.slow_checks.load(Ordering::Relaxed)
+    }
+
+    async fn is_password_right(&self, account: Option<&Account>, password: Bytes) -> bool {
+        let is_proved =
+            || account.is_some_and(|account| self.is_proved(account, password.as_ref()));
+        if is_proved() {
             return true;
         }
-        let _one_at_a_time = lock(&self.slow_check);
-        if account.is_some_and(|account| self.is_proved(account, password)) {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if is_proved() {
             return true;
         }
-        let hash = account.and_then(|account| account.password_hash.as_deref());
-        let is_match = Argon2::default()
-            .verify_password(password, hash.unwrap_or(&self.decoy))
-            .is_ok();
-        let (Some(account), Some(_), true) = (account, hash, is_match) else {
+        self.slow_checks.fetch_add(1, Ordering::Relaxed);
+        let own_hash = account.and_then(|account| account.password_hash.clone());
+        let hash = own_hash.clone().unwrap_or_else(|| self.decoy.clone());
+        let candidate = password.clone();
+        // The turn goes along and comes back: it ends with the hashing even if nobody waits for
+        // it any more, and not before the proof is kept if somebody does.
+        let check = spawn_blocking(move || {
+            let verified = Argon2::default().verify_password(&candidate, hash.as_str());
+            (verified.is_ok(), turn)
+        });
+        let Ok((true, _turn)) = check.await else {
             return false;
         };
-        *lock(&account.proved) = Some(Proof(self.tag(password).finalize_fixed().into()));
+        let (Some(account), Some(_)) = (account, own_hash) else {
+            return false;
+        };
+        *lock(&account.proved) = Some(Proof(self.tag(&password).finalize_fixed().into()));
         true
     }
 

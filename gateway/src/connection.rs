@@ -16,7 +16,6 @@ use bytes::BytesMut;
 use routing::frontend::OUT_HIGH_WATER_BYTES;
 use routing::{ConnectionId, Frontend, OutBuf, Peer, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -80,7 +79,7 @@ struct Driver<F: Frontend, S> {
     input: BytesMut,
     out: OutBuf,
     /// The request that is being answered.
-    answer: Option<JoinHandle<Response>>,
+    answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
     sleep: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     told_to_stop: bool,
@@ -148,10 +147,10 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         self.poll_write(cx, &mut ready)?;
         self.poll_input(cx, &mut ready)?;
         if let Some(answer) = &mut self.answer
-            && let Poll::Ready(answered) = Pin::new(answer).poll(cx)
+            && let Poll::Ready(answered) = answer.as_mut().poll(cx)
         {
             self.answer = None;
-            ready.answer = Some(answered.map_err(io::Error::other)?);
+            ready.answer = Some(answered);
         }
         let has_room = self.out.len() < OUT_HIGH_WATER_BYTES;
         ready.outbox = has_room && self.front.outbox().poll_stirred(self.id, cx).is_ready();
@@ -214,11 +213,10 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         if let Some(Request::Authenticate(credentials)) = self.front.poll_request() {
             let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
             let anonymous = self.conditions.anonymous;
-            self.answer = Some(tokio::task::spawn_blocking(move || {
-                let identity = shared
-                    .authenticator
-                    .authenticate(&credentials, &peer, anonymous);
-                Response::Authenticated(identity)
+            self.answer = Some(Box::pin(async move {
+                let authenticator = &shared.authenticator;
+                let identity = authenticator.authenticate(credentials, peer, anonymous);
+                Response::Authenticated(identity.await)
             }));
         }
     }

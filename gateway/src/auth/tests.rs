@@ -28,15 +28,15 @@ fn peer(is_loopback: bool) -> Peer {
 }
 
 /// A login from another machine.
-fn login(
+async fn login(
     authenticator: &Authenticator,
     user: &str,
     password: &'static str,
 ) -> Result<Arc<Identity>, AuthError> {
-    login_from(authenticator, user, password, peer(false))
+    login_from(authenticator, user, password, peer(false)).await
 }
 
-fn login_from(
+async fn login_from(
     authenticator: &Authenticator,
     user: &str,
     password: &'static str,
@@ -44,14 +44,16 @@ fn login_from(
 ) -> Result<Arc<Identity>, AuthError> {
     let (user, password) = (user.into(), password.into());
     let credentials = Credentials::Password { user, password };
-    authenticator.authenticate(&credentials, &peer, Anonymous::FromLoopback)
+    authenticator
+        .authenticate(credentials, peer, Anonymous::FromLoopback)
+        .await
 }
 
-#[test]
-fn the_right_password_gives_the_user_with_its_rights() {
+#[tokio::test]
+async fn the_right_password_gives_the_user_with_its_rights() {
     let grant = "[[users.permissions]]\nvhost = \"/\"\nwrite = \"^amq\"\nread = \"topic$\"\n";
     let authenticator = authenticator(&format!("{PRESS}{grant}"));
-    let identity = login(&authenticator, "press4", "press").unwrap();
+    let identity = login(&authenticator, "press4", "press").await.unwrap();
     assert_eq!(
         (identity.user.as_str(), identity.default_vhost.as_str()),
         ("press4", "/")
@@ -65,8 +67,8 @@ fn the_right_password_gives_the_user_with_its_rights() {
     assert!(!identity.may("/", Access::Configure, "amq.topic"));
 }
 
-#[test]
-fn every_wrong_login_gets_the_same_answer() {
+#[tokio::test]
+async fn every_wrong_login_gets_the_same_answer() {
     let users = format!("{PRESS}[[users]]\nname = \"nobody\"\npassword_hash = \"\"\n");
     let authenticator = authenticator(&users);
     for (name, password) in [
@@ -78,46 +80,77 @@ fn every_wrong_login_gets_the_same_answer() {
         // The decoy's own password opens nothing.
         ("nobody", "press"),
     ] {
-        let result = login_from(&authenticator, name, password, peer(true)).map(|_| ());
-        assert_eq!(
-            result,
-            Err(AuthError::BadCredentials),
-            "{name:?} {password:?}"
-        );
+        let refusal = login_from(&authenticator, name, password, peer(true))
+            .await
+            .unwrap_err();
+        assert_eq!(refusal, AuthError::BadCredentials, "{name:?} {password:?}");
     }
+    // All of them took as long.
+    assert_eq!(authenticator.slow_checks(), 6);
 }
 
-#[test]
-fn guest_logs_in_from_this_machine_only() {
+#[tokio::test]
+async fn guest_logs_in_from_this_machine_only() {
     let authenticator = Authenticator::new(&Config::default()).unwrap();
-    let identity = login_from(&authenticator, "guest", "guest", peer(true)).unwrap();
+    let identity = login_from(&authenticator, "guest", "guest", peer(true))
+        .await
+        .unwrap();
     assert!(identity.may("/", Access::Configure, "anything"));
-    let refusal = |password| login(&authenticator, "guest", password).unwrap_err();
-    assert_eq!(refusal("guest"), AuthError::LoopbackOnly);
+    let refusal = login(&authenticator, "guest", "guest").await.unwrap_err();
+    assert_eq!(refusal, AuthError::LoopbackOnly);
     // Who does not know the password does not learn that it was the place.
-    assert_eq!(refusal("wrong"), AuthError::BadCredentials);
+    let refusal = login(&authenticator, "guest", "wrong").await.unwrap_err();
+    assert_eq!(refusal, AuthError::BadCredentials);
 }
 
-#[test]
-fn a_password_once_proved_is_not_hashed_again() {
+#[tokio::test]
+async fn a_password_once_proved_is_not_hashed_again() {
     let authenticator = authenticator(PRESS);
     let account = &authenticator.accounts["press4"];
     assert!(!authenticator.is_proved(account, b"press"));
-    login(&authenticator, "press4", "press").unwrap();
+    login(&authenticator, "press4", "press").await.unwrap();
     assert!(authenticator.is_proved(account, b"press"));
     // While somebody else holds the slow path, who is proved gets through and nobody waits.
-    let _slow = lock(&authenticator.slow_check);
-    assert!(login(&authenticator, "press4", "press").is_ok());
+    let _turn = authenticator.turn.lock().await;
+    assert!(login(&authenticator, "press4", "press").await.is_ok());
+    assert_eq!(authenticator.slow_checks(), 1);
 }
 
-#[test]
-fn a_wrong_password_proves_nothing_and_forgets_nothing() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_one_users_clients_costs_one_check() {
+    let authenticator = Arc::new(authenticator(PRESS));
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let authenticator = Arc::clone(&authenticator);
+        clients.spawn(async move { login(&authenticator, "press4", "press").await.is_ok() });
+    }
+    assert!(clients.join_all().await.into_iter().all(|is_in| is_in));
+    assert_eq!(authenticator.slow_checks(), 1);
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_waiting_waits_no_more() {
+    let authenticator = authenticator(PRESS);
+    let turn = authenticator.turn.lock().await;
+    let gone = login(&authenticator, "unknown", "press");
+    assert!(
+        tokio::time::timeout(std::time::Duration::ZERO, gone)
+            .await
+            .is_err()
+    );
+    drop(turn);
+    assert!(login(&authenticator, "press4", "press").await.is_ok());
+    assert_eq!(authenticator.slow_checks(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_proves_nothing_and_forgets_nothing() {
     let authenticator = authenticator(PRESS);
     let account = &authenticator.accounts["press4"];
-    assert!(login(&authenticator, "press4", "wrong").is_err());
+    assert!(login(&authenticator, "press4", "wrong").await.is_err());
     assert!(lock(&account.proved).is_none());
-    login(&authenticator, "press4", "press").unwrap();
-    assert!(login(&authenticator, "press4", "wrong").is_err());
+    login(&authenticator, "press4", "press").await.unwrap();
+    assert!(login(&authenticator, "press4", "wrong").await.is_err());
     assert!(authenticator.is_proved(account, b"press"));
 }
 
@@ -127,26 +160,29 @@ fn proofs_of_two_processes_differ() {
     assert_ne!(first.proof_key, second.proof_key);
 }
 
-#[test]
-fn anonymous_clients_are_guest_and_local_unless_allowed() {
+#[tokio::test]
+async fn anonymous_clients_are_guest_and_local_unless_allowed() {
     let authenticator = Authenticator::new(&Config::default()).unwrap();
-    let login = |allowed, is_loopback| {
-        let answer =
-            authenticator.authenticate(&Credentials::Anonymous, &peer(is_loopback), allowed);
-        answer.map(|identity| identity.user.clone())
-    };
-    assert_eq!(login(Anonymous::FromLoopback, true), Ok("guest".into()));
-    assert_eq!(
-        login(Anonymous::FromLoopback, false),
-        Err(AuthError::AnonymousRefused)
-    );
-    assert_eq!(login(Anonymous::FromAnywhere, false), Ok("guest".into()));
+    for (allowed, is_loopback, expected) in [
+        (Anonymous::FromLoopback, true, Ok("guest".into())),
+        (
+            Anonymous::FromLoopback,
+            false,
+            Err(AuthError::AnonymousRefused),
+        ),
+        (Anonymous::FromAnywhere, false, Ok("guest".into())),
+    ] {
+        let answer = authenticator
+            .authenticate(Credentials::Anonymous, peer(is_loopback), allowed)
+            .await;
+        assert_eq!(answer.map(|identity| identity.user.clone()), expected);
+    }
 }
 
-#[test]
-fn without_the_anonymous_user_nobody_is_anonymous() {
+#[tokio::test]
+async fn without_the_anonymous_user_nobody_is_anonymous() {
     let authenticator = authenticator(PRESS);
     let anonymous = Anonymous::FromAnywhere;
-    let answer = authenticator.authenticate(&Credentials::Anonymous, &peer(true), anonymous);
-    assert_eq!(answer.unwrap_err(), AuthError::AnonymousRefused);
+    let answer = authenticator.authenticate(Credentials::Anonymous, peer(true), anonymous);
+    assert_eq!(answer.await.unwrap_err(), AuthError::AnonymousRefused);
 }
