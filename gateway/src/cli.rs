@@ -30,7 +30,7 @@ pub struct Arguments {
 /// What the binary does besides running the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Read a password and print its hash for [[users]]
+    /// Read a password and print its hash for `password_hash` of a user
     Passwd,
 }
 
