@@ -1,1 +1,6 @@
-//! AMQP: bytes in, calls on the core, bytes out.
+//! AMQP 0-9-1: bytes in, calls on the core, bytes out.
+//!
+//! No socket, no clock, no task: a driver hands in what it read and writes what it finds in the
+//! output buffer. The bytes themselves are the business of [`wire`].
+
+pub mod wire;

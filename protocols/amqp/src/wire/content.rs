@@ -1,0 +1,154 @@
+//! Content headers and bodies: what follows `publish`, `deliver`, `get-ok` and `return`.
+//!
+//! ```text
+//! header frame:  | class | weight | body size | property flags | properties ... |
+//!                   u16      u16       u64           u16               AMQP 0-9-1 §4.2.6.1
+//! body frames:   | bytes | | bytes | ...   each payload at most frame_max - 8 octets
+//! ```
+//!
+//! The properties, flags included, are kept as they came and given out as they came: what a
+//! publisher wrote is what a consumer reads, types, order and duplicates of headers included.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    Malformed, OutBuf,
+    frame::{ChannelId, FRAME_END, FRAME_OVERHEAD, FrameType, put_frame_header},
+    properties::Properties,
+    reader::Reader,
+};
+
+/// The class all content belongs to.
+pub const CLASS_BASIC: u16 = 60;
+
+const FIXED_LEN: u32 = 12;
+
+/// A content header, borrowed from its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentHeader<'a> {
+    /// The class of the method before it; only 60 (basic) has content.
+    pub class: u16,
+    /// The length of the whole body in bytes.
+    pub body_size: u64,
+    /// Flags and values, to be kept verbatim.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> ContentHeader<'a> {
+    /// Reads a header frame's payload. The properties are not walked here; see
+    /// [`Properties::check`]. The weight is ignored, as every server does.
+    ///
+    /// # Errors
+    /// [`Malformed::Fields`] when the payload is too short.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(payload);
+        let header = (|| {
+            let class = reader.u16()?;
+            let _weight = reader.u16()?;
+            Some((class, reader.u64()?))
+        })();
+        let (class, body_size) = header.ok_or(Malformed::Fields)?;
+        Ok(Self {
+            class,
+            body_size,
+            properties: Properties::new(reader.rest())?,
+        })
+    }
+}
+
+/// A body being put together from its frames. One frame that is the whole body is passed on as it
+/// is; more are copied into one buffer, as a message is one piece everywhere else.
+#[derive(Debug)]
+pub struct Body {
+    remaining: u64,
+    pieces: BytesMut,
+}
+
+/// What a body frame completed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyPart {
+    /// All of the body: the frame was its only one, so its payload is the body.
+    Whole,
+    /// The last of several frames; the body put together.
+    Last(Bytes),
+    /// More frames are to come.
+    Partial,
+}
+
+impl Body {
+    /// Expects `size` bytes, which the caller has checked against its limit. Nothing is reserved
+    /// for them: a peer that announces much and sends little must not cost memory.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
+        Self {
+            remaining: size,
+            pieces: BytesMut::new(),
+        }
+    }
+
+    /// Takes the payload of a body frame.
+    ///
+    /// # Errors
+    /// [`Malformed::BodyTooLong`] when the frames hold more than the header announced.
+    pub fn push(&mut self, payload: &[u8]) -> Result<BodyPart, Malformed> {
+        let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        self.remaining = self
+            .remaining
+            .checked_sub(len)
+            .ok_or(Malformed::BodyTooLong)?;
+        if self.remaining == 0 && self.pieces.is_empty() {
+            return Ok(BodyPart::Whole);
+        }
+        self.pieces.extend_from_slice(payload);
+        if self.remaining > 0 {
+            return Ok(BodyPart::Partial);
+        }
+        Ok(BodyPart::Last(self.pieces.split().freeze()))
+    }
+}
+
+/// The largest payload that a header frame may have under `frame_max` (0: no limit).
+#[must_use]
+pub fn payload_max(frame_max: u32) -> u32 {
+    if frame_max == 0 {
+        u32::MAX
+    } else {
+        frame_max.saturating_sub(FRAME_OVERHEAD)
+    }
+}
+
+/// Writes the header frame and the body frames of one message. `properties` are flags and values
+/// as [`Properties`] reads them. Properties that do not fit a frame are sent in one nevertheless, as
+/// RabbitMQ does: 0-9-1 cannot split a header frame.
+pub fn put_content(
+    out: &mut OutBuf,
+    channel: ChannelId,
+    properties: &[u8],
+    body: &Bytes,
+    frame_max: u32,
+) {
+    let properties_len = u32::try_from(properties.len()).unwrap_or(u32::MAX);
+    let size = FIXED_LEN.saturating_add(properties_len);
+    put_frame_header(out, FrameType::Header, channel, size);
+    out.put_u16(CLASS_BASIC);
+    out.put_u16(0);
+    out.put_u64(u64::try_from(body.len()).unwrap_or(u64::MAX));
+    out.put_slice(properties);
+    out.put_u8(FRAME_END);
+    put_body(out, channel, body, payload_max(frame_max));
+}
+
+fn put_body(out: &mut OutBuf, channel: ChannelId, body: &Bytes, payload_max: u32) {
+    let piece_max = usize::try_from(payload_max).unwrap_or(usize::MAX).max(1);
+    let mut rest = body.clone();
+    while !rest.is_empty() {
+        let piece = rest.split_to(piece_max.min(rest.len()));
+        let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        put_frame_header(out, FrameType::Body, channel, size);
+        out.put_bytes(piece);
+        out.put_u8(FRAME_END);
+    }
+}
+
+#[cfg(test)]
+mod tests;

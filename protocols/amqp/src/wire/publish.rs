@@ -1,0 +1,53 @@
+//! `basic.publish`, read where it lies: the hottest method of a broker.
+//!
+//! ```text
+//! +----------+----------+-------------+------+
+//! | reserved | exchange | routing key | bits |   bit 0 mandatory, bit 1 immediate
+//! +----------+----------+-------------+------+
+//!    u16      shortstr    shortstr      u8        AMQP 0-9-1 §1.8.3.7
+//! ```
+//!
+//! Names here may be any bytes: RabbitMQ checks UTF-8 in methods without content only, and clients
+//! rely on binary routing keys. An exchange of such a name cannot have been declared, so it is
+//! simply not found.
+
+use super::{Malformed, reader::Reader};
+
+const MANDATORY: u8 = 1;
+const IMMEDIATE: u8 = 2;
+
+/// The arguments of `basic.publish`, borrowed from the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// Exchange name; empty is the default exchange.
+    pub exchange: &'a [u8],
+    /// Routing key.
+    pub routing_key: &'a [u8],
+    /// Return the message if no queue gets it.
+    pub mandatory: bool,
+    /// Return the message if no consumer can take it at once. Refused by RabbitMQ since 3.0.
+    pub immediate: bool,
+}
+
+impl<'a> Publish<'a> {
+    /// Reads the arguments behind the method's number.
+    ///
+    /// # Errors
+    /// [`Malformed::Fields`] when they are shorter or longer than they say.
+    pub fn parse(arguments: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read(Reader::new(arguments)).ok_or(Malformed::Fields)
+    }
+
+    fn read(mut reader: Reader<'a>) -> Option<Self> {
+        let _reserved = reader.u16()?;
+        let exchange = reader.short_string()?;
+        let routing_key = reader.short_string()?;
+        let bits = reader.u8()?;
+        reader.is_empty().then_some(Self {
+            exchange,
+            routing_key,
+            mandatory: bits & MANDATORY != 0,
+            immediate: bits & IMMEDIATE != 0,
+        })
+    }
+}
