@@ -24,6 +24,9 @@ pub mod replies;
 pub mod settle;
 pub mod table;
 
+#[cfg(test)]
+mod allocation_tests;
+
 pub use outbuf::OutBuf;
 
 /// What is wrong with a peer's bytes. Carries numbers only: an attacker must not buy allocations.

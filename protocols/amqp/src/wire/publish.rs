@@ -51,3 +51,40 @@ impl<'a> Publish<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &[u8] = b"\0\0\x02ex\x03a.b\x03";
+
+    #[test]
+    fn the_arguments_are_read_where_they_lie() {
+        let publish = Publish::parse(WHOLE).unwrap();
+        let expected = Publish {
+            exchange: b"ex",
+            routing_key: b"a.b",
+            mandatory: true,
+            immediate: true,
+        };
+        assert_eq!(publish, expected);
+        assert_eq!(publish.routing_key.as_ptr(), WHOLE[6..].as_ptr());
+    }
+
+    #[test]
+    fn arguments_may_be_neither_short_nor_long() {
+        for len in 0..WHOLE.len() {
+            assert_eq!(Publish::parse(&WHOLE[..len]), Err(Malformed::Fields));
+        }
+        assert_eq!(
+            Publish::parse(&[WHOLE, b"\0"].concat()),
+            Err(Malformed::Fields)
+        );
+    }
+
+    #[test]
+    fn a_routing_key_may_be_any_bytes() {
+        let publish = Publish::parse(b"\0\0\0\x02\xff\0\0").unwrap();
+        assert_eq!(publish.routing_key, b"\xff\0");
+    }
+}

@@ -132,3 +132,60 @@ fn put_settlement(out: &mut OutBuf, channel: ChannelId, id: MethodId, tag: Deliv
     out.put_u8(bits);
     out.put_u8(FRAME_END);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle(id: MethodId, bits: u8) -> Settle {
+        let arguments = [0, 0, 0, 0, 0, 0, 1, 2, bits];
+        Settle::parse(id, &arguments).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_bits_mean_what_each_method_says() {
+        let cases = [
+            (MethodId::BASIC_ACK, 0, Extent::One, Verdict::Ack),
+            (MethodId::BASIC_ACK, 1, Extent::Multiple, Verdict::Ack),
+            (MethodId::BASIC_NACK, 0, Extent::One, Verdict::Discard),
+            (MethodId::BASIC_NACK, 1, Extent::Multiple, Verdict::Discard),
+            (MethodId::BASIC_NACK, 2, Extent::One, Verdict::Requeue),
+            (MethodId::BASIC_NACK, 3, Extent::Multiple, Verdict::Requeue),
+            (MethodId::BASIC_REJECT, 0, Extent::One, Verdict::Discard),
+            (MethodId::BASIC_REJECT, 1, Extent::One, Verdict::Requeue),
+        ];
+        for (id, bits, extent, verdict) in cases {
+            assert_eq!(
+                settle(id, bits),
+                Settle {
+                    tag: DeliveryTag(258),
+                    extent,
+                    verdict
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn other_methods_and_wrong_lengths() {
+        assert_eq!(Settle::parse(MethodId::BASIC_GET, &[]), Ok(None));
+        assert_eq!(
+            Settle::parse(MethodId::BASIC_ACK, &[0; 8]),
+            Err(Malformed::Fields)
+        );
+        assert_eq!(
+            Settle::parse(MethodId::BASIC_ACK, &[0; 10]),
+            Err(Malformed::Fields)
+        );
+    }
+
+    #[test]
+    fn confirms_have_their_exact_bytes() {
+        let mut out = OutBuf::new();
+        put_ack(&mut out, ChannelId(1), DeliveryTag(5), Extent::Multiple);
+        put_nack(&mut out, ChannelId(1), DeliveryTag(6), Extent::One);
+        let expected = b"\x01\0\x01\0\0\0\x0d\0\x3c\0\x50\0\0\0\0\0\0\0\x05\x01\xce\
+            \x01\0\x01\0\0\0\x0d\0\x3c\0\x78\0\0\0\0\0\0\0\x06\0\xce";
+        assert_eq!(out.to_vec(), expected);
+    }
+}
