@@ -24,7 +24,7 @@ fn read_buffer() -> BytesMut {
         PropertyValue::Table(headers.table().as_bytes()),
     );
     properties.push(Property::DeliveryMode, PropertyValue::Octet(2));
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     let properties = properties.finish();
     for _ in 0..PUBLISHES {
         out.put_slice(b"\x01\0\x01\0\0\0\x0f\0\x3c\0\x28\0\0\x02ex\x04a.b.\0\xce");
@@ -52,7 +52,7 @@ fn read(batch: &mut Batch, kept: &mut Vec<(Bytes, Bytes)>) {
         assert_eq!(Publish::parse(arguments).unwrap().routing_key, b"a.b.");
         let header = batch.next_frame().unwrap().unwrap();
         let header = ContentHeader::parse(batch.frame(header).payload).unwrap();
-        header.properties.check().unwrap();
+        header.properties.check(|_, _| {}).unwrap();
         assert_eq!(header.properties.header(b"count"), Some(Value::I64(3)));
         let properties = batch.share(header.properties.as_bytes());
         let mut body = Body::new(header.body_size);

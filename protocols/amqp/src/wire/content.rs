@@ -145,7 +145,7 @@ fn put_body(out: &mut OutBuf, channel: ChannelId, body: &Bytes, payload_max: u32
         let piece = rest.split_to(piece_max.min(rest.len()));
         let size = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         put_frame_header(out, FrameType::Body, channel, size);
-        out.put_bytes(piece);
+        out.put_bytes(&piece);
         out.put_u8(FRAME_END);
     }
 }

@@ -16,7 +16,6 @@ pub mod frame;
 pub mod guard;
 pub mod method_id;
 pub mod methods;
-mod outbuf;
 pub mod properties;
 pub mod publish;
 pub mod reader;
@@ -27,7 +26,7 @@ pub mod table;
 #[cfg(test)]
 mod allocation_tests;
 
-pub use outbuf::OutBuf;
+use routing::OutBuf;
 
 /// What is wrong with a peer's bytes. Carries numbers only: an attacker must not buy allocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

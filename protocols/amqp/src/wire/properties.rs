@@ -130,17 +130,22 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// Walks all of it, headers included, so that nothing malformed is stored or relayed.
+    /// Walks all of it, headers included, so that nothing malformed is stored or relayed; hands
+    /// each property to `visit` on the way.
     ///
     /// # Errors
     /// [`Malformed::Properties`] when values and flags do not match, or what is wrong with the
     /// headers. Their number of values is bound by the frame, as nothing is allocated for them.
-    pub fn check(self) -> Result<(), Malformed> {
+    pub fn check(
+        self,
+        mut visit: impl FnMut(Property, PropertyValue<'a>),
+    ) -> Result<(), Malformed> {
         let mut iter = self.iter();
-        for (_, value) in iter.by_ref() {
+        for (property, value) in iter.by_ref() {
             if let PropertyValue::Table(inside) = value {
                 guard::check_table(inside, usize::MAX)?;
             }
+            visit(property, value);
         }
         let is_whole = iter.reader.is_empty() && iter.is_exhausted();
         if is_whole {

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn confirms_have_their_exact_bytes() {
-        let mut out = OutBuf::new();
+        let mut out = OutBuf::default();
         put_ack(&mut out, ChannelId(1), DeliveryTag(5), Extent::Multiple);
         put_nack(&mut out, ChannelId(1), DeliveryTag(6), Extent::One);
         let expected = b"\x01\0\x01\0\0\0\x0d\0\x3c\0\x50\0\0\0\0\0\0\0\x05\x01\xce\

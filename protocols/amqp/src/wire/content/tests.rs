@@ -10,7 +10,7 @@ use crate::wire::properties::{PropertiesBuf, Property, PropertyValue};
 const NO_PROPERTIES: [u8; 2] = [0, 0];
 
 fn content(body: &[u8], frame_max: u32) -> Vec<u8> {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     let body = Bytes::copy_from_slice(body);
     put_content(&mut out, ChannelId(1), &NO_PROPERTIES, &body, frame_max);
     out.to_vec()
@@ -91,7 +91,7 @@ proptest! {
             Property::CorrelationId,
             PropertyValue::ShortString(correlation.as_bytes()),
         );
-        let mut out = OutBuf::new();
+        let mut out = OutBuf::default();
         let body = Bytes::from(body);
         put_content(&mut out, ChannelId(7), &properties.finish(), &body, frame_max);
         let bytes = out.to_vec();

@@ -19,7 +19,7 @@ fn parsed(out: &OutBuf) -> AMQPFrame {
 
 #[test]
 fn deliver_has_its_exact_bytes() {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     put_deliver(
         &mut out,
         ChannelId(1),
@@ -44,7 +44,7 @@ fn deliver_has_its_exact_bytes() {
 
 #[test]
 fn get_ok_is_what_amq_protocol_expects() {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     put_get_ok(
         &mut out,
         ChannelId(2),
@@ -65,7 +65,7 @@ fn get_ok_is_what_amq_protocol_expects() {
 
 #[test]
 fn return_is_what_amq_protocol_expects() {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     put_return(&mut out, ChannelId(3), (312, b"NO_ROUTE"), PUBLISHED);
     let expected = basic::Return {
         reply_code: 312,
@@ -79,7 +79,7 @@ fn return_is_what_amq_protocol_expects() {
 
 #[test]
 fn a_name_too_long_is_cut_and_the_frame_stays_whole() {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     let published = PublishedTo {
         exchange: b"",
         routing_key: &[b'k'; 300],

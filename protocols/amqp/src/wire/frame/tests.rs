@@ -27,7 +27,7 @@ fn frames(batch: &mut Batch) -> Vec<(FrameType, u16, Vec<u8>)> {
 
 #[test]
 fn a_heartbeat_is_eight_octets() {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     put_heartbeat(&mut out);
     assert_eq!(out.to_vec(), [8, 0, 0, 0, 0, 0, 0, 0xCE]);
 }

@@ -32,7 +32,7 @@ fn all_properties_have_their_exact_bytes() {
           \0\0\0\0\0\0\0\x01\x01s\x01s\x01s\x01s"
     );
     let properties = Properties::new(&bytes).unwrap();
-    assert_eq!(properties.check(), Ok(()));
+    assert_eq!(properties.check(|_, _| {}), Ok(()));
     assert_eq!(
         properties.value(Property::Priority),
         Some(PropertyValue::Octet(9))
@@ -51,14 +51,14 @@ fn flags_without_values_and_values_without_flags_are_refused() {
     for len in 2..whole.len() {
         let properties = Properties::new(&whole[..len]).unwrap();
         assert_eq!(
-            properties.check(),
+            properties.check(|_, _| {}),
             Err(Malformed::Properties),
             "cut at {len}"
         );
     }
     let longer = [&whole[..], b"\0"].concat();
     assert_eq!(
-        Properties::new(&longer).unwrap().check(),
+        Properties::new(&longer).unwrap().check(|_, _| {}),
         Err(Malformed::Properties)
     );
 }
@@ -75,7 +75,10 @@ fn a_second_word_of_flags_is_refused() {
 #[test]
 fn malformed_headers_are_found() {
     let properties = Properties::new(b"\x20\0\0\0\0\x03\x01hZ").unwrap();
-    assert_eq!(properties.check(), Err(Malformed::TableType { tag: b'Z' }));
+    assert_eq!(
+        properties.check(|_, _| {}),
+        Err(Malformed::TableType { tag: b'Z' })
+    );
 }
 
 #[test]
@@ -164,7 +167,7 @@ proptest! {
     #[test]
     fn any_bytes_are_walked_without_a_panic(bytes: Vec<u8>) {
         if let Ok(properties) = Properties::new(&bytes) {
-            let checked = properties.check();
+            let checked = properties.check(|_, _| {});
             let _walked = properties.iter().count();
             let oracle: Result<(&[u8], AMQPProperties), _> = parse_properties(&bytes[..]);
             if let Ok((rest, _)) = oracle && rest.is_empty() && bytes.iter().all(u8::is_ascii) {

@@ -2,7 +2,7 @@ use super::*;
 use crate::wire::method_id::MethodId;
 
 fn bytes(reply: Reply<'_>) -> Vec<u8> {
-    let mut out = OutBuf::new();
+    let mut out = OutBuf::default();
     put_reply(&mut out, ChannelId(1), reply);
     out.to_vec()
 }

@@ -1,0 +1,91 @@
+//! From the outbox to the output: deliveries and news.
+
+use routing::{
+    Event, OutBuf, Source, Timestamp,
+    outbox::{Item, Standing},
+};
+
+use super::{Connection, State, shared::Token};
+use crate::{
+    error::{Refused, ReplyCode},
+    wire::{
+        method_id::MethodId,
+        replies::{BasicReply, Reply, put_reply},
+    },
+};
+
+impl Connection {
+    /// Writes what waits in the outbox until `out` has `out_max` bytes.
+    pub(super) fn write_outbox(&mut self, now: Timestamp, out_max: usize, out: &mut OutBuf) {
+        let mut room_for = Vec::new();
+        while out.len() < out_max {
+            if self.items.is_empty() {
+                let bytes_max = out_max.saturating_sub(out.len());
+                let standing = self
+                    .outbox
+                    .take(self.id, bytes_max, &mut self.items, &mut room_for);
+                if standing != Standing::Owner {
+                    self.release(now);
+                    self.state = State::Closed;
+                    return;
+                }
+                if let State::Open(shared) = &mut self.state {
+                    for queue in room_for.drain(..) {
+                        queue.pump(now, &mut shared.publisher.wakes);
+                    }
+                }
+            }
+            let Some(item) = self.items.pop_front() else {
+                return;
+            };
+            self.write_item(now, &item, out);
+        }
+    }
+
+    fn write_item(&mut self, now: Timestamp, item: &Item, out: &mut OutBuf) {
+        match item {
+            Item::Delivery(delivery) => {
+                let (State::Open(shared), Source::Queue(from)) =
+                    (&mut self.state, &delivery.source)
+                else {
+                    return;
+                };
+                // No such consumer: its channel is closed, and the message is back in its queue.
+                let Some(consumer) = shared.consumers.get(&Token(from.token)) else {
+                    return;
+                };
+                let tag = consumer.tag.clone();
+                if let Some(channel) = self.channels.get_mut(&consumer.channel) {
+                    channel.deliver(shared, now, (&delivery.message, from), &tag, out);
+                }
+            }
+            Item::Event(Event::ConsumerCancelled { token }) => {
+                self.handle_queue_gone(Token(*token), out);
+            }
+            Item::Event(Event::Close { reason }) => {
+                let text = format!("broker forced connection closure with reason '{reason}'");
+                let refused = Refused::new(ReplyCode::ConnectionForced, text);
+                self.fail(now, &refused, MethodId::NONE, out);
+            }
+        }
+    }
+
+    /// The queue of a consumer is deleted (RabbitMQ: consumer cancel notification).
+    fn handle_queue_gone(&mut self, token: Token, out: &mut OutBuf) {
+        let State::Open(shared) = &mut self.state else {
+            return;
+        };
+        let Some(consumer) = shared.consumers.remove(&token) else {
+            return;
+        };
+        if let Some(channel) = self.channels.get_mut(&consumer.channel) {
+            channel.tags.remove(&consumer.tag);
+        }
+        if self.client.consumer_cancel_notify {
+            let cancel = BasicReply::Cancel {
+                consumer_tag: &consumer.tag,
+            };
+            put_reply(out, consumer.channel, Reply::Basic(cancel));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The class queue: declare, delete, purge, bind, unbind, with RabbitMQ's checks in RabbitMQ's order.
+
+use routing::{Access, Error, Name, OutBuf, QueueOptions, error::Kind, vhost::Declare};
+
+use super::{
+    channel::Channel,
+    exchange::{bind, check_target, clean_name, unbind},
+    shared::Shared,
+};
+use crate::{
+    error::Refused,
+    translate,
+    wire::{
+        methods::{Binding, QueueDeclare, QueueMethod},
+        replies::{QueueReply, Reply, put_reply},
+    },
+};
+
+/// Begins the names of queues that the server names.
+const SERVER_NAMED_PREFIX: &str = "amq.gen-";
+/// Begins the names of reply queues, which exist while their consumer does.
+pub(super) const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
+
+impl Channel {
+    pub(super) fn handle_queue(
+        &mut self,
+        shared: &mut Shared,
+        method: QueueMethod,
+        out: &mut OutBuf,
+    ) -> Result<(), Refused> {
+        let (reply, nowait) = match method {
+            QueueMethod::Declare(declare) => return self.declare_queue(shared, &declare, out),
+            QueueMethod::Bind(binding) => {
+                bind(shared, &self.expanded(&binding)?, Kind::Queue)?;
+                (QueueReply::BindOk, binding.nowait)
+            }
+            QueueMethod::Unbind(binding) => {
+                unbind(shared, &self.expanded(&binding)?, Kind::Queue)?;
+                (QueueReply::UnbindOk, false)
+            }
+            QueueMethod::Purge { queue, nowait } => {
+                let message_count = self.purge(shared, &queue)?;
+                (QueueReply::PurgeOk { message_count }, nowait)
+            }
+            QueueMethod::Delete {
+                queue,
+                if_unused,
+                if_empty,
+                nowait,
+            } => {
+                let message_count = self.delete_queue(shared, &queue, (if_unused, if_empty))?;
+                (QueueReply::DeleteOk { message_count }, nowait)
+            }
+        };
+        if !nowait {
+            put_reply(out, self.id, Reply::Queue(reply));
+        }
+        Ok(())
+    }
+
+    /// An empty queue name is the last one declared, and with it an empty key too.
+    fn expanded(&self, binding: &Binding) -> Result<Binding, Refused> {
+        let mut binding = binding.clone();
+        if binding.destination.is_empty() {
+            binding.destination = self.queue_name("")?.as_str().into();
+            if binding.routing_key.is_empty() {
+                binding.routing_key.clone_from(&binding.destination);
+            }
+        }
+        Ok(binding)
+    }
+
+    fn declare_queue(
+        &mut self,
+        shared: &mut Shared,
+        declare: &QueueDeclare,
+        out: &mut OutBuf,
+    ) -> Result<(), Refused> {
+        let name = clean_name(&declare.queue);
+        let (name, messages, consumers) = if name.starts_with(DIRECT_REPLY) {
+            declare_reply_queue(shared, name)?
+        } else if declare.passive {
+            declare_passive(shared, name)?
+        } else {
+            declare_active(shared, &name, declare)?
+        };
+        if !declare.nowait {
+            let reply = QueueReply::DeclareOk {
+                queue: &name,
+                message_count: count(messages),
+                consumer_count: count(consumers),
+            };
+            put_reply(out, self.id, Reply::Queue(reply));
+        }
+        self.last_queue = Some(name);
+        Ok(())
+    }
+
+    fn purge(&self, shared: &mut Shared, name: &str) -> Result<u32, Refused> {
+        let name = self.queue_name(name)?;
+        shared.check(Access::Read, Kind::Queue, &name)?;
+        let queue = owned_queue(shared, &name)?;
+        Ok(count(queue.purge()))
+    }
+
+    fn delete_queue(
+        &self,
+        shared: &mut Shared,
+        name: &str,
+        (if_unused, if_empty): (bool, bool),
+    ) -> Result<u32, Refused> {
+        let name = clean_name(&self.queue_name(name)?);
+        shared.check(Access::Configure, Kind::Queue, &name)?;
+        let wakes = &mut shared.publisher.wakes;
+        let deleted =
+            shared
+                .vhost
+                .delete_queue(shared.connection, &name, if_unused, if_empty, wakes);
+        let (messages, _record) = deleted.map_err(|error| shared.refused(error))?;
+        shared.exclusive_queues.retain(|queue| queue.name != name);
+        Ok(count(messages))
+    }
+}
+
+/// The queue of that name, if this connection may use it.
+pub(super) fn owned_queue(
+    shared: &Shared,
+    name: &str,
+) -> Result<std::sync::Arc<routing::Queue>, Refused> {
+    let queue = shared
+        .vhost
+        .queue(name)
+        .map_err(|error| shared.refused(error))?;
+    queue
+        .check_owner(shared.connection)
+        .map_err(|error| shared.refused(error))?;
+    Ok(queue)
+}
+
+/// All declarations of a reply queue are passive, and anybody's who knows its name.
+fn declare_reply_queue(shared: &Shared, name: Name) -> Result<(Name, usize, usize), Refused> {
+    match shared.vhost.queue(&name) {
+        Ok(_) => Ok((name, 0, 1)),
+        Err(error) => Err(shared.refused(error)),
+    }
+}
+
+fn declare_passive(shared: &mut Shared, name: Name) -> Result<(Name, usize, usize), Refused> {
+    shared.check_any(Kind::Queue, &name)?;
+    let status = owned_queue(shared, &name)?.status();
+    Ok((name, status.messages, status.consumers))
+}
+
+fn declare_active(
+    shared: &mut Shared,
+    name: &Name,
+    declare: &QueueDeclare,
+) -> Result<(Name, usize, usize), Refused> {
+    let name = match name.as_str() {
+        "" => shared.vhost.unique_name(SERVER_NAMED_PREFIX),
+        reserved if reserved.starts_with("amq.") => {
+            let error = Error::Reserved {
+                kind: Kind::Queue,
+                name: name.clone(),
+            };
+            return Err(shared.refused(error));
+        }
+        _ => name.clone(),
+    };
+    shared.check(Access::Configure, Kind::Queue, &name)?;
+    let options = options_of(shared, declare);
+    if shared.vhost.queue(&name).is_err()
+        && let Some(target) = options.arguments.get("x-dead-letter-exchange")
+    {
+        check_target(
+            shared,
+            Kind::Queue,
+            &name,
+            ("x-dead-letter-exchange", target),
+        )?;
+    }
+    let declared = shared
+        .vhost
+        .declare_queue(shared.connection, &name, options);
+    let (queue, declared) = declared.map_err(|error| shared.refused(error))?;
+    if matches!(declared, Declare::Created(_)) && queue.options.exclusive.is_some() {
+        shared.exclusive_queues.push(std::sync::Arc::clone(&queue));
+    }
+    let status = queue.status();
+    Ok((name, status.messages, status.consumers))
+}
+
+fn options_of(shared: &Shared, declare: &QueueDeclare) -> QueueOptions {
+    QueueOptions {
+        // An exclusive queue ends with its connection, so durability means nothing for it.
+        durable: declare.durable && !declare.exclusive,
+        auto_delete: declare.auto_delete,
+        exclusive: declare.exclusive.then_some(shared.connection),
+        arguments: translate::table_of(declare.arguments.table(), None),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

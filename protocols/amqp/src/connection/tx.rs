@@ -1,0 +1,165 @@
+//! Transactions of the class tx: publishes and settlements wait here for the commit, which is answered
+//! when everything is safe (AMQP 0-9-1 §1.9; RabbitMQ: atomic per queue only).
+
+use routing::{KeyForm, Lsn, OutBuf, Timestamp};
+
+use super::{
+    channel::{Channel, Mode},
+    publish::Publishing,
+    shared::Shared,
+    unsettled::Outstanding,
+};
+use crate::{
+    error::Refused,
+    wire::{
+        frame::ChannelId,
+        methods::TxMethod,
+        replies::{Reply, TxReply, put_reply},
+        settle::Verdict,
+    },
+};
+
+/// What a transactional channel has not committed.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    publishes: Vec<Publishing>,
+    bytes: usize,
+    settled: Vec<(Verdict, Outstanding)>,
+    /// The commit is answered when the journal is durable up to here.
+    committing: Option<Lsn>,
+}
+
+impl Transaction {
+    /// Whether a commit is not answered yet.
+    pub(super) fn is_committing(&self) -> bool {
+        self.committing.is_some()
+    }
+
+    /// Keeps a publish for the commit.
+    pub(super) fn publish(
+        &mut self,
+        publishing: Publishing,
+        bytes_max: usize,
+    ) -> Result<(), Refused> {
+        self.bytes += publishing.message.cost_bytes();
+        if self.bytes > bytes_max {
+            let text = format!("transaction is larger than configured max size {bytes_max}");
+            return Err(Refused::precondition(text));
+        }
+        self.publishes.push(publishing);
+        Ok(())
+    }
+
+    /// Keeps a settlement for the commit.
+    pub(super) fn settle(&mut self, verdict: Verdict, settled: Outstanding) {
+        self.settled.push((verdict, settled));
+    }
+
+    /// The deliveries whose settlement is not committed.
+    pub(super) fn take_settled(&mut self) -> Vec<Outstanding> {
+        std::mem::take(&mut self.settled)
+            .into_iter()
+            .map(|(_, delivery)| delivery)
+            .collect()
+    }
+
+    /// Answers the commit if it is durable; returns what it still waits for.
+    pub(super) fn flush(
+        &mut self,
+        channel: ChannelId,
+        durable: Lsn,
+        out: &mut OutBuf,
+    ) -> Option<Lsn> {
+        let waits_for = self.committing?;
+        if waits_for > durable {
+            return Some(waits_for);
+        }
+        self.committing = None;
+        put_reply(out, channel, Reply::Tx(TxReply::CommitOk));
+        None
+    }
+}
+
+impl Channel {
+    pub(super) fn handle_tx(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        method: TxMethod,
+        out: &mut OutBuf,
+    ) -> Result<(), Refused> {
+        match method {
+            TxMethod::Select => self.select_tx(out),
+            TxMethod::Commit => self.commit(shared, now, out),
+            TxMethod::Rollback => self.rollback(out),
+        }
+    }
+
+    fn select_tx(&mut self, out: &mut OutBuf) -> Result<(), Refused> {
+        match self.mode {
+            Mode::Plain => self.mode = Mode::Tx(Transaction::default()),
+            Mode::Tx(_) => {}
+            Mode::Confirm(_) => {
+                return Err(Refused::precondition(
+                    "cannot switch from confirm to tx mode",
+                ));
+            }
+        }
+        put_reply(out, self.id, Reply::Tx(TxReply::SelectOk));
+        Ok(())
+    }
+
+    fn transaction(&mut self) -> Result<&mut Transaction, Refused> {
+        match &mut self.mode {
+            Mode::Tx(transaction) => Ok(transaction),
+            Mode::Plain | Mode::Confirm(_) => {
+                Err(Refused::precondition("channel is not transactional"))
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut OutBuf,
+    ) -> Result<(), Refused> {
+        let Transaction {
+            publishes, settled, ..
+        } = std::mem::take(self.transaction()?);
+        let mut end = None;
+        let mut is_refused = false;
+        for publishing in publishes {
+            let target = &publishing.target;
+            // Looked up again: what was bound since the publish counts, an exchange that is gone
+            // leaves the message unroutable.
+            let to = shared
+                .publisher
+                .resolve(&target.exchange, &target.key, KeyForm::RoutingKey)
+                .ok();
+            let published = self.hand_over(shared, now, (&publishing, to.as_deref()), out);
+            end = end.max(published.lsn);
+            is_refused |= published.rejected;
+        }
+        for (verdict, delivery) in settled {
+            self.put_credit_back(shared, &delivery);
+            shared
+                .settlements
+                .add(&delivery.queue, delivery.seq, verdict);
+        }
+        shared.flush_settlements(now);
+        if is_refused {
+            return Err(Refused::precondition("partial tx completion"));
+        }
+        self.transaction()?.committing = Some(end.unwrap_or_default());
+        self.await_answer(shared);
+        Ok(())
+    }
+
+    fn rollback(&mut self, out: &mut OutBuf) -> Result<(), Refused> {
+        let mut transaction = std::mem::take(self.transaction()?);
+        self.unsettled.put_back(transaction.take_settled());
+        put_reply(out, self.id, Reply::Tx(TxReply::RollbackOk));
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The only bridge between AMQP's words and the core's: properties, tables, names and errors.
+//!
+//! Conversions follow the rules of the project's conversion page, named here by their ids. A message
+//! that AMQP wrote is never converted on its way to AMQP: its bytes are relayed (C-properties-4).
+
+mod inbound;
+mod outbound;
+
+use bytes::Bytes;
+use routing::{Access, Error, Identity, Message, Origin, Timestamp, VHost, WireForm, error::Kind};
+
+use crate::{
+    error::{Refused, ReplyCode},
+    wire::properties::Properties,
+};
+
+pub use inbound::{header_says_true, table_of};
+
+/// AMQP 0-9-1 as the source of messages: the raw property bytes are flags and values of the content
+/// header.
+pub static ORIGIN: Origin = Origin {
+    tag: 1,
+    name: "amqp",
+    decode: inbound::decode,
+};
+
+/// Longest short string in bytes: routing keys, names, properties.
+pub const SHORT_STRING_BYTES_MAX: usize = 255;
+
+/// Flags and values for the content header of `message` to an AMQP receiver.
+#[must_use]
+pub fn content_properties(now: Timestamp, message: &Message) -> Bytes {
+    if message.origin.tag == ORIGIN.tag {
+        return message.raw_properties.clone();
+    }
+    // The time left changes with each delivery, so such a form cannot be shared (C-expiry-1).
+    if message.expires_at.is_some() {
+        return outbound::encode(now, message).into();
+    }
+    message
+        .wire_form(WireForm::AmqpHeader, || {
+            outbound::encode(now, message).into()
+        })
+        .clone()
+}
+
+/// Writes the routing key of `message` into `key`, cut to what a short string holds (C-address-6).
+pub fn put_routing_key(message: &Message, key: &mut Vec<u8>) {
+    key.clear();
+    key.extend(message.address.routing_key());
+    if key.len() > SHORT_STRING_BYTES_MAX {
+        key.truncate(outbound::cut_len(key));
+    }
+}
+
+/// The stored properties of an AMQP message, to be read again.
+///
+/// # Errors
+/// [`Refused`] with what is malformed.
+pub fn parse_properties(raw: &Bytes) -> Result<Properties<'_>, Refused> {
+    Properties::new(raw).map_err(Refused::from)
+}
+
+/// `queue 'q' in vhost '/'`
+#[must_use]
+pub fn described(kind: Kind, name: &str, vhost: &VHost) -> String {
+    format!("{} '{name}' in vhost '{}'", kind.as_str(), vhost.name)
+}
+
+/// A refusal of the core in RabbitMQ's words.
+#[must_use]
+pub fn refused(error: Error, vhost: &VHost) -> Refused {
+    let code = code_of(&error);
+    let text = match error {
+        Error::NotFound { kind, name } => format!("no {}", described(kind, &name, vhost)),
+        Error::Inequivalent {
+            kind,
+            name,
+            argument,
+            received,
+            current,
+        } => format!(
+            "inequivalent arg '{argument}' for {}: received {received} but current is {current}",
+            described(kind, &name, vhost)
+        ),
+        Error::Locked { name } => format!(
+            "cannot obtain exclusive access to locked {}. It could be originally declared on \
+             another connection or the exclusive property value does not match that of the \
+             original declaration.",
+            described(Kind::Queue, &name, vhost)
+        ),
+        Error::ExclusiveUse { name } => {
+            format!("{} in exclusive use", described(Kind::Queue, &name, vhost))
+        }
+        Error::InUse { kind, name } => format!("{} in use", described(kind, &name, vhost)),
+        Error::NotEmpty { name } => format!("{} not empty", described(Kind::Queue, &name, vhost)),
+        Error::Reserved { kind, name } => {
+            format!(
+                "{} name '{name}' contains reserved prefix 'amq.*'",
+                kind.as_str()
+            )
+        }
+        Error::DefaultExchange => "operation not permitted on the default exchange".into(),
+        Error::Internal { name } => {
+            format!(
+                "cannot publish to internal {}",
+                described(Kind::Exchange, &name, vhost)
+            )
+        }
+        Error::InvalidArgument {
+            kind,
+            name,
+            argument,
+            reason,
+        } => {
+            format!(
+                "invalid arg '{argument}' for {}: {reason}",
+                described(kind, &name, vhost)
+            )
+        }
+        Error::LimitReached { what, limit } => format!("the limit of {limit} {what} is reached"),
+    };
+    Refused::new(code, text)
+}
+
+fn code_of(error: &Error) -> ReplyCode {
+    match error {
+        Error::NotFound { .. } => ReplyCode::NotFound,
+        Error::Locked { .. } => ReplyCode::ResourceLocked,
+        Error::ExclusiveUse { .. }
+        | Error::Reserved { .. }
+        | Error::DefaultExchange
+        | Error::Internal { .. } => ReplyCode::AccessRefused,
+        Error::Inequivalent { .. }
+        | Error::InUse { .. }
+        | Error::NotEmpty { .. }
+        | Error::InvalidArgument { .. }
+        | Error::LimitReached { .. } => ReplyCode::PreconditionFailed,
+    }
+}
+
+/// Missing permission, in RabbitMQ's words. The default exchange is called `amq.default`.
+#[must_use]
+pub fn access_refused(
+    access: Access,
+    kind: Kind,
+    name: &str,
+    vhost: &VHost,
+    identity: &Identity,
+) -> Refused {
+    let text = format!(
+        "{} access to {} refused for user '{}'",
+        access.as_str(),
+        described(kind, name, vhost),
+        identity.user
+    );
+    Refused::new(ReplyCode::AccessRefused, text)
+}
+
+#[cfg(test)]
+mod tests;
