@@ -191,6 +191,7 @@ impl Open {
     pub(super) fn finish_batch(&mut self, now: Timestamp, out: &mut OutBuf) -> Result<(), Error> {
         self.settle(now);
         self.publisher.flush();
+        self.resend(now, out);
         self.take_deliveries(now, out)?;
         self.flush_answers(out);
         while self.send_retained(now, out) {

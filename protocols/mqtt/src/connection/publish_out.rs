@@ -84,8 +84,11 @@ impl Open {
     }
 
     /// Sends again what an earlier connection of this session had under way, as many as the client
-    /// takes at once. \[MQTT-4.4.0-1\]
+    /// takes at once; the rest follows as it acknowledges. \[MQTT-4.4.0-1\]
     pub(super) fn resend(&mut self, now: Timestamp, out: &mut OutBuf) {
+        if self.to_resend.is_empty() {
+            return;
+        }
         let session = Arc::clone(&self.session);
         session.with(|state| {
             let under_way = state.outgoing.len() - self.to_resend.len();

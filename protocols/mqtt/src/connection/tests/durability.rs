@@ -1,0 +1,142 @@
+//! Acknowledgements wait for the journal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use routing::journal::Appended;
+use routing::{Broker, Journal, Lsn, Urgency};
+
+use super::support::{Bench, Client};
+use crate::wire::hex::hex;
+use crate::{ORIGIN, VOUCHED_ORIGIN};
+
+/// A journal whose durable position moves when it is told to.
+#[derive(Debug, Default)]
+struct SlowJournal {
+    end: AtomicU64,
+    durable: AtomicU64,
+    is_full: AtomicBool,
+}
+
+impl Journal for SlowJournal {
+    fn append(&self, record: &[&[u8]], _: Urgency) -> Appended {
+        let bytes: usize = record.iter().map(|part| part.len()).sum();
+        let start = self.end.fetch_add(bytes as u64, Ordering::Relaxed);
+        Appended {
+            start: Lsn(start),
+            end: Lsn(start + bytes as u64),
+        }
+    }
+
+    fn durable(&self) -> Lsn {
+        Lsn(self.durable.load(Ordering::Relaxed))
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Relaxed)
+    }
+
+    fn read(&self, _: Lsn) -> Option<Bytes> {
+        None
+    }
+}
+
+fn slow() -> (Bench, Arc<SlowJournal>) {
+    let journal = Arc::new(SlowJournal::default());
+    let broker = Broker::new(
+        routing::Settings::default(),
+        Arc::clone(&journal) as Arc<dyn Journal>,
+        vec![&ORIGIN, &VOUCHED_ORIGIN],
+        Box::new(|| {}),
+    );
+    (Bench::with(broker), journal)
+}
+
+fn sync(bench: &Bench, journal: &SlowJournal) {
+    let end = journal.end.load(Ordering::Relaxed);
+    journal.durable.store(end, Ordering::Relaxed);
+    bench.broker.handle_durable(Lsn(end));
+}
+
+/// A durable session that subscribes to `t` and is away.
+fn absent_subscriber(bench: &Bench, journal: &SlowJournal) {
+    let mut client = bench.connected("00 04 'MQTT' 04 00 00 3C 00 01 's'");
+    client.send(bench, "82 06 00 01 00 01 't' 02");
+    sync(bench, journal);
+    assert_eq!(client.recv(bench), hex("90 03 00 01 02"));
+    client.lose(bench);
+}
+
+#[test]
+fn puback_waits_for_the_message_to_be_durable() {
+    let (bench, journal) = slow();
+    absent_subscriber(&bench, &journal);
+    let mut publisher = bench.v4("p");
+    assert_eq!(publisher.send(&bench, "32 06 00 01 't' 00 07 'x'"), "");
+    assert_eq!(
+        publisher.send(&bench, "32 06 00 01 'u' 00 08 'x' C0 00"),
+        hex("D0 00")
+    );
+    sync(&bench, &journal);
+    assert_eq!(publisher.recv(&bench), hex("40 02 00 07 40 02 00 08"));
+}
+
+#[test]
+fn pubrec_and_pubcomp_wait_too() {
+    let (bench, journal) = slow();
+    absent_subscriber(&bench, &journal);
+    let mut publisher = bench.connected("00 04 'MQTT' 04 00 00 3C 00 01 'p'");
+    assert_eq!(publisher.send(&bench, "34 06 00 01 't' 00 07 'x'"), "");
+    sync(&bench, &journal);
+    assert_eq!(publisher.recv(&bench), hex("50 02 00 07"));
+    assert_eq!(publisher.send(&bench, "62 02 00 07"), "");
+    sync(&bench, &journal);
+    assert_eq!(publisher.recv(&bench), hex("70 02 00 07"));
+}
+
+#[test]
+fn suback_of_a_durable_session_waits_and_retained_messages_follow_it() {
+    let (bench, journal) = slow();
+    bench.v4("p").send(&bench, "31 04 00 01 't' 'x'");
+    let mut client = bench.connected("00 04 'MQTT' 04 00 00 3C 00 01 's'");
+    assert_eq!(client.send(&bench, "82 06 00 01 00 01 't' 00"), "");
+    sync(&bench, &journal);
+    assert_eq!(
+        client.recv(&bench),
+        hex("90 03 00 01 00 31 04 00 01 't' 'x'")
+    );
+}
+
+#[test]
+fn what_no_journal_needs_to_keep_is_acknowledged_at_once() {
+    let (bench, _journal) = slow();
+    let mut subscriber = bench.v4("s");
+    let suback = subscriber.send(&bench, "82 06 00 01 00 01 't' 01");
+    assert_eq!(suback, hex("90 03 00 01 01"));
+    assert_eq!(publish(&bench, &mut bench.v4("p")), hex("40 02 00 07"));
+}
+
+fn publish(bench: &Bench, publisher: &mut Client) -> Bytes {
+    publisher.send(bench, "32 06 00 01 't' 00 07 'x'")
+}
+
+#[test]
+fn a_full_disk_is_told_in_5_0_and_closes_3_x() {
+    let (bench, journal) = slow();
+    absent_subscriber(&bench, &journal);
+    journal.is_full.store(true, Ordering::Relaxed);
+    let mut v5 = bench.v5("p");
+    assert_eq!(
+        v5.send(&bench, "32 07 00 01 't' 00 07 00 'x'"),
+        hex("40 03 00 07 97")
+    );
+    assert_eq!(
+        v5.send(&bench, "34 07 00 01 't' 00 07 00 'x'"),
+        hex("50 03 00 07 97")
+    );
+    assert!(!v5.is_closed());
+    let mut v4 = bench.v4("q");
+    assert_eq!(publish(&bench, &mut v4), "");
+    assert!(v4.is_closed());
+}
