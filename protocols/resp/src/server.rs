@@ -48,10 +48,15 @@ impl Server {
         })
     }
 
-    pub(crate) fn register(&self, client: &Arc<Client>) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
+    /// Whether there was room for one more.
+    pub(crate) fn register(&self, client: &Arc<Client>) -> bool {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.insert(client.id, Arc::clone(client));
+        let has_room = clients.len() < self.settings.clients_max;
+        if has_room {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            clients.insert(client.id, Arc::clone(client));
+        }
+        has_room
     }
 
     pub(crate) fn unregister(&self, id: ConnectionId) {

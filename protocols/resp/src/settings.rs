@@ -21,6 +21,8 @@ pub struct OutputLimit {
 pub struct Settings {
     /// The virtual host that clients enter here; none: each user's own.
     pub vhost: Option<Name>,
+    /// Connections at once.
+    pub clients_max: usize,
     /// How much one request may hold.
     pub requests: Limits,
     /// The version that `HELLO` and `INFO` report. Clients choose what to send by it; 7.2 is the
@@ -51,6 +53,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             vhost: None,
+            clients_max: 10_000,
             requests: Limits::default(),
             version: "7.2.4".to_owned(),
             subscriber_output: OutputLimit {

@@ -25,9 +25,6 @@ use routing::{
 use crate::command::Kind;
 use crate::error::Error;
 
-#[cfg(test)]
-mod tests;
-
 /// Redis as the source of messages: it writes no properties.
 pub static ORIGIN: Origin = Origin {
     tag: 3,
@@ -181,13 +178,14 @@ impl Bus {
         }
     }
 
-    /// Channels with an exact subscriber of this kind, of those that match.
+    /// Channels with an exact subscriber of this kind, of those that match, in order.
     pub(crate) fn channels(&self, kind: Kind, pattern: Option<&Glob>) -> Vec<Bytes> {
         let mut channels = match kind {
             Kind::ShardChannel => self.vhost().shard_channels(),
             Kind::Channel | Kind::Pattern => self.vhost().channels(),
         };
         channels.retain(|channel| pattern.is_none_or(|glob| glob.matches(channel)));
+        channels.sort_unstable();
         channels
     }
 

@@ -1,34 +1,9 @@
 //! `ACL`: as much of it as a client may want to know of itself. Users and their rights are in the
 //! gateway's configuration and cannot be changed from here.
 
-use super::{Call, all, is, write_help};
+use super::{CATEGORIES, Call, all, is, write_help};
 use crate::error::Error;
 use crate::wire::request::Request;
-
-/// RESP: all categories that Redis 7.2 has, used here or not, in its order.
-const CATEGORIES: [&str; 21] = [
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-];
 
 pub(super) fn whoami(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
     let user = call.session.user();
@@ -39,7 +14,10 @@ pub(super) fn whoami(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
 /// RESP: `ACL CAT [category]`.
 pub(super) fn cat(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let names: Vec<_> = match request.arg(2) {
-        None => CATEGORIES.to_vec(),
+        None => CATEGORIES
+            .iter()
+            .filter_map(|name| name.strip_prefix('@'))
+            .collect(),
         Some(_) if request.len() > 3 => {
             return Err(Error::quoting(
                 "unknown subcommand or wrong number of arguments for '",
@@ -48,7 +26,8 @@ pub(super) fn cat(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
             ));
         }
         Some(wanted) => {
-            let category = CATEGORIES.into_iter().find(|category| is(wanted, category));
+            let names = CATEGORIES.iter().filter_map(|name| name.strip_prefix('@'));
+            let category = names.into_iter().find(|category| is(wanted, category));
             let unknown = || Error::quoting("Unknown category '", wanted, "'");
             let category = category.ok_or_else(unknown)?;
             let specs = all()

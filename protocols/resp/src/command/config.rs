@@ -107,6 +107,7 @@ fn parameters(settings: &Settings) -> Vec<(&'static str, String)> {
             requests.request_bytes_max.to_string(),
         ),
         ("databases", settings.databases.to_string()),
+        ("maxclients", settings.clients_max.to_string()),
         ("maxmemory", settings.key_bytes_max.to_string()),
         ("maxmemory-policy", text("noeviction")),
         ("notify-keyspace-events", String::new()),

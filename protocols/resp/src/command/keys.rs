@@ -297,11 +297,13 @@ pub(super) fn scan(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
     Ok(())
 }
 
+/// The keys that match, in order.
 fn matching(call: &mut Call<'_>, pattern: Option<Bytes>) -> Vec<Bytes> {
     let pattern = pattern.map(Glob::new);
     let database = call.session.database;
     let keys = call.keyspace().keys(database);
-    keys.filter(|key| pattern.as_ref().is_none_or(|glob| glob.matches(key)))
-        .cloned()
-        .collect()
+    let is_wanted = |key: &&Bytes| pattern.as_ref().is_none_or(|glob| glob.matches(key));
+    let mut found: Vec<_> = keys.filter(is_wanted).cloned().collect();
+    found.sort_unstable();
+    found
 }

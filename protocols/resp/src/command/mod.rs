@@ -148,27 +148,22 @@ impl Spec {
             .any(|own| own.strip_prefix('@') == Some(category))
     }
 
-    /// The ACL categories: those listed and those that the flags imply.
+    /// The ACL categories: those listed and those that the flags imply, in Redis's order.
     fn all_categories(&self) -> Vec<&'static str> {
-        let mut all = self.categories.to_vec();
-        let implied = [
-            (Flags::WRITE, "@write"),
-            (Flags::READONLY, "@read"),
-            (Flags::PUBSUB, "@pubsub"),
-            (Flags::ADMIN, "@admin"),
-            (Flags::ADMIN, "@dangerous"),
-        ];
-        all.extend(
-            implied
-                .into_iter()
-                .filter(|(flag, _)| self.flags.has(*flag))
-                .map(|(_, c)| c),
-        );
-        all.push(if self.flags.has(Flags::FAST) {
+        let speed = if self.flags.has(Flags::FAST) {
             "@fast"
         } else {
             "@slow"
-        });
+        };
+        let is_implied = |category| match category {
+            "@write" => self.flags.has(Flags::WRITE),
+            "@read" => self.flags.has(Flags::READONLY),
+            "@pubsub" => self.flags.has(Flags::PUBSUB),
+            "@admin" | "@dangerous" => self.flags.has(Flags::ADMIN),
+            other => other == speed,
+        };
+        let mut all = CATEGORIES.to_vec();
+        all.retain(|category| is_implied(category) || self.categories.contains(category));
         all
     }
 
@@ -244,6 +239,31 @@ impl Flags {
             .map(|(_, name)| name)
     }
 }
+
+/// RESP: all categories that Redis 7.2 has, used here or not, in its order.
+const CATEGORIES: [&str; 21] = [
+    "@keyspace",
+    "@read",
+    "@write",
+    "@set",
+    "@sortedset",
+    "@list",
+    "@hash",
+    "@string",
+    "@bitmap",
+    "@hyperloglog",
+    "@geo",
+    "@stream",
+    "@pubsub",
+    "@admin",
+    "@fast",
+    "@slow",
+    "@blocking",
+    "@dangerous",
+    "@connection",
+    "@transaction",
+    "@scripting",
+];
 
 /// Finds the command that a request names and checks the number of its arguments.
 ///

@@ -31,7 +31,7 @@ pub(super) fn command_info(call: &mut Call<'_>, request: &Request) -> Result<(),
     for name in request.args_from(2) {
         match named(name) {
             Some(spec) => write_info(&mut call.reply, spec),
-            None => call.reply.null_array(),
+            None => call.reply.null(),
         }
     }
     Ok(())
@@ -140,10 +140,13 @@ fn named(name: &[u8]) -> Option<&'static Spec> {
 /// RESP: ten elements; the subcommands, one level deep, are the last.
 fn write_info(reply: &mut ReplyWriter<'_>, spec: &Spec) {
     write_own_info(reply, spec);
-    reply.array(spec.subcommands.len());
+    match spec.subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count),
+    }
     for subcommand in spec.subcommands {
         write_own_info(reply, subcommand);
-        reply.array(0);
+        reply.set(0);
     }
 }
 
@@ -165,8 +168,8 @@ fn write_own_info(reply: &mut ReplyWriter<'_>, spec: &Spec) {
         .iter()
         .for_each(|category| reply.simple(category));
     // Tips for cluster clients, and key specifications: none are kept.
-    reply.array(0);
-    reply.array(0);
+    reply.set(0);
+    reply.set(0);
 }
 
 pub(super) fn time(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {

@@ -33,14 +33,14 @@ use crate::wire::reply::ReplyWriter;
 use crate::wire::request::{Request, RequestParser};
 use output_limit::OutputWatch;
 
-#[cfg(test)]
-mod tests;
-
 /// What the outbox adds to the bytes of each message it holds, at least.
 const COST_BYTES_MIN: usize = 256;
 
 /// Bytes of messages taken from the outbox at once.
 const TAKE_BYTES: usize = 64 * 1024;
+
+/// RESP: said instead of the first reply.
+const MAX_CLIENTS: &str = "ERR max number of clients reached";
 
 /// A connection of a Redis client.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub struct Connection {
     /// Taken from the outbox, not written yet.
     items: VecDeque<Item>,
     output: OutputWatch,
+    /// There are too many; it is told so and closed.
+    is_refused: bool,
 }
 
 impl Connection {
@@ -76,8 +78,9 @@ impl Connection {
             },
         );
         let client = Client::new(id, &peer, Arc::clone(&outbox), now);
-        server.register(&client);
+        let is_refused = !server.register(&client);
         Self {
+            is_refused,
             parser: RequestParser::new(settings.requests, false),
             request: Request::default(),
             session: Session::new(client, broker, settings.vhost.clone()),
@@ -247,6 +250,11 @@ impl Frontend for Connection {
         let Some(awaiting) = self.session.awaiting.take() else {
             return;
         };
+        if self.is_refused {
+            ReplyWriter::new(self.session.version, out).error(MAX_CLIENTS.as_bytes());
+            self.session.is_closing = true;
+            return;
+        }
         self.answer(now, None, out, |call| {
             command::finish_login(call, awaiting, answer)
         });
@@ -302,7 +310,8 @@ impl Call<'_> {
         let max = self.server.settings.transaction_bytes_max;
         match &mut self.session.transaction {
             Some(transaction) if !spec.flags.has(Flags::UNQUEUED) => {
-                transaction.queue(spec, request, max)?;
+                let queued = transaction.queue(spec, request, max);
+                queued.map_err(|error| self.refuse(request, error))?;
                 self.reply.simple("QUEUED");
                 Ok(())
             }

@@ -293,8 +293,11 @@ impl Subscriptions {
         self.of(kind).contains(name)
     }
 
+    /// In order, so that the same requests have the same answers.
     pub(crate) fn names(&self, kind: Kind) -> Vec<Bytes> {
-        self.of(kind).iter().cloned().collect()
+        let mut names: Vec<_> = self.of(kind).iter().cloned().collect();
+        names.sort_unstable();
+        names
     }
 
     /// RESP: channels and patterns are counted together, shard channels by themselves.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use routing::OutBuf;
 
 use super::Version;
-use super::reply::ReplyWriter;
+use super::reply::{NUMBER_LINE_BYTES_MAX, ReplyWriter, bulk_header};
 
 #[cfg(test)]
 mod tests;
@@ -58,8 +58,11 @@ pub fn put_tail(channel: &[u8], payload: &Bytes, out: &mut OutBuf) {
 
 /// The tail in one piece, to be shared by all receivers.
 #[must_use]
-pub fn tail(channel: &[u8], payload: &Bytes) -> Bytes {
-    let mut out = OutBuf::default();
-    put_tail(channel, payload, &mut out);
-    out.to_vec().into()
+pub fn tail(channel: &[u8], payload: &[u8]) -> Bytes {
+    let (mut first, mut second) = ([0; NUMBER_LINE_BYTES_MAX], [0; NUMBER_LINE_BYTES_MAX]);
+    let first = bulk_header(channel.len(), &mut first);
+    let second = bulk_header(payload.len(), &mut second);
+    [first, channel, b"\r\n", second, payload, b"\r\n"]
+        .concat()
+        .into()
 }

@@ -182,10 +182,8 @@ impl<'a> ReplyWriter<'a> {
     }
 
     fn number(&mut self, kind: u8, value: i64) {
-        self.out.put_u8(kind);
-        let mut digits = [0; NUMBER_BYTES_MAX];
-        self.out.put_slice(format_number(value, &mut digits));
-        self.end_line();
+        let mut line = [0; NUMBER_LINE_BYTES_MAX];
+        self.out.put_slice(number_line(kind, value, &mut line));
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
@@ -203,26 +201,36 @@ const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Longest text of a 64-bit number, with its sign.
-pub(super) const NUMBER_BYTES_MAX: usize = 20;
+/// The type's byte, a sign, 19 digits, and the line end.
+pub(super) const NUMBER_LINE_BYTES_MAX: usize = 23;
 
-/// Writes `value` in decimal to the end of `digits` and returns that part.
-fn format_number(value: i64, digits: &mut [u8; NUMBER_BYTES_MAX]) -> &[u8] {
+/// The header of a bulk string: `$12\r\n`.
+pub(super) fn bulk_header(bytes: usize, line: &mut [u8; NUMBER_LINE_BYTES_MAX]) -> &[u8] {
+    number_line(b'$', i64::try_from(bytes).unwrap_or(i64::MAX), line)
+}
+
+/// Writes a whole line, such as `$12\r\n`, to the end of `line` and returns that part.
+fn number_line(kind: u8, value: i64, line: &mut [u8; NUMBER_LINE_BYTES_MAX]) -> &[u8] {
     let mut rest = value.unsigned_abs();
-    let mut start = NUMBER_BYTES_MAX;
-    for slot in digits.iter_mut().rev() {
-        *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
+    let mut start = NUMBER_LINE_BYTES_MAX;
+    let mut put = |byte| {
         start -= 1;
+        if let Some(slot) = line.get_mut(start) {
+            *slot = byte;
+        }
+    };
+    put(b'\n');
+    put(b'\r');
+    loop {
+        put(b'0' + u8::try_from(rest % 10).unwrap_or_default());
+        rest /= 10;
         if rest == 0 {
             break;
         }
     }
     if value < 0 {
-        start -= 1;
-        if let Some(sign) = digits.get_mut(start) {
-            *sign = b'-';
-        }
+        put(b'-');
     }
-    digits.get(start..).unwrap_or_default()
+    put(kind);
+    line.get(start..).unwrap_or_default()
 }

@@ -1,0 +1,16 @@
+//! Whole connections over a real core, without sockets: what clients send, what they receive.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed step of a test is its end"
+)]
+
+mod bus;
+mod clients;
+mod limits;
+mod login;
+mod splits;
+mod transcripts;
+mod world;
