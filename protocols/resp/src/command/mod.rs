@@ -87,6 +87,8 @@ pub(crate) type Handler = fn(&mut Call<'_>, &Request) -> Result<(), Error>;
 pub(crate) struct Spec {
     /// The name, lower case; a subcommand's has its command and `|` before it.
     pub(crate) name: &'static str,
+    /// The last word of the name: `id` of `client|id`.
+    short_name: &'static str,
     /// The number of arguments with the name; negative: at least so many.
     pub(crate) arity: i8,
     /// What the command is and may.
@@ -105,6 +107,7 @@ impl Spec {
     const fn new(name: &'static str, arity: i8, flags: Flags, run: Handler) -> Self {
         Self {
             name,
+            short_name: last_word(name),
             arity,
             flags,
             keys: (0, 0, 0),
@@ -166,11 +169,18 @@ impl Spec {
         all.retain(|category| is_implied(category) || self.categories.contains(category));
         all
     }
+}
 
-    /// The last word of the name: `id` of `client|id`.
-    fn short_name(&self) -> &'static str {
-        self.name.rsplit('|').next().unwrap_or(self.name)
+/// What follows the `|`, or all of it.
+const fn last_word(name: &'static str) -> &'static str {
+    let mut rest = name.as_bytes();
+    while let [first, tail @ ..] = rest {
+        if *first == b'|' {
+            return name.split_at(name.len() - tail.len()).1;
+        }
+        rest = tail;
     }
+    name
 }
 
 /// A container is only ever called with a subcommand; its arity says so.
@@ -265,24 +275,37 @@ const CATEGORIES: [&str; 21] = [
     "@scripting",
 ];
 
-/// Finds the command that a request names and checks the number of its arguments.
+/// Finds the command that a request names and checks the number of its arguments. `last` is the
+/// connection's last command: most requests are the same again, and one comparison tells.
 ///
 /// # Errors
 /// [`Error::Unknown`] or [`Error::Arity`].
-pub(crate) fn find(request: &Request) -> Result<&'static Spec, Error> {
-    let command = lookup(table::COMMANDS, request.name()).ok_or_else(|| unknown(request))?;
-    let spec = match request.arg(1) {
-        Some(name) if !command.subcommands.is_empty() => lookup(command.subcommands, name)
-            .ok_or_else(|| {
-                let rest = format!("'. Try {} HELP.", command.name.to_ascii_uppercase());
-                Error::quoting("unknown subcommand '", name, &rest)
-            })?,
-        _ => command,
+pub(crate) fn find(request: &Request, last: Option<&'static Spec>) -> Result<&'static Spec, Error> {
+    let name = request.name();
+    // A subcommand's name is no command's.
+    let is_same = |last: &&Spec| {
+        last.subcommands.is_empty() && last.name == last.short_name && is(name, last.name)
+    };
+    let spec = match last.filter(is_same) {
+        Some(last) => last,
+        None => find_new(request)?,
     };
     if spec.takes(request.len()) {
         Ok(spec)
     } else {
         Err(Error::Arity(spec.name))
+    }
+}
+
+fn find_new(request: &Request) -> Result<&'static Spec, Error> {
+    let command = lookup(all(), request.name()).ok_or_else(|| unknown(request))?;
+    match request.arg(1) {
+        Some(name) if !command.subcommands.is_empty() => {
+            let rest = || format!("'. Try {} HELP.", command.name.to_ascii_uppercase());
+            lookup(command.subcommands, name)
+                .ok_or_else(|| Error::quoting("unknown subcommand '", name, &rest()))
+        }
+        _ => Ok(command),
     }
 }
 
@@ -301,7 +324,7 @@ fn lookup(specs: &'static [Spec], name: &[u8]) -> Option<&'static Spec> {
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
     let at = specs
-        .binary_search_by(|spec| spec.short_name().as_bytes().cmp(lower))
+        .binary_search_by(|spec| spec.short_name.as_bytes().cmp(lower))
         .ok()?;
     specs.get(at)
 }

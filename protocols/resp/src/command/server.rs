@@ -80,7 +80,7 @@ pub(super) fn command_list(call: &mut Call<'_>, request: &Request) -> Result<(),
 /// RESP: `COMMAND GETKEYS command [arg ...]`.
 pub(super) fn command_getkeys(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let inner = request.without_first(2);
-    let spec = find(&inner).map_err(|error| match error {
+    let spec = find(&inner, None).map_err(|error| match error {
         Error::Arity(_) => Error::Text("ERR Invalid number of arguments specified for command"),
         _ => Error::Text("ERR Invalid command specified"),
     })?;

@@ -100,7 +100,7 @@ pub(super) fn exec(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
     }
     call.reply.array(transaction.queued.len());
     for (spec, request) in &transaction.queued {
-        call.session.last_command = spec.name;
+        call.session.last = Some(spec);
         // RESP: it would be confirmed by a push alone, which leaves no reply for the element.
         let result = if spec.name == "ssubscribe" {
             Err(Error::Text(

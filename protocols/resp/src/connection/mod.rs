@@ -95,7 +95,7 @@ impl Connection {
     fn handle_request(&mut self, now: Timestamp, request: &Request, out: &mut OutBuf) {
         self.session.requests += 1;
         self.session.last_request_at = now;
-        let spec = match command::find(request) {
+        let spec = match command::find(request, self.session.last) {
             Ok(spec) => spec,
             // A browser that was made to talk to this port: RESP has no such commands.
             Err(_) if is_http(request.name()) => {
@@ -107,7 +107,7 @@ impl Connection {
                 return self.answer(now, None, out, |call| Err(call.refuse(request, error)));
             }
         };
-        self.session.last_command = spec.name;
+        self.session.last = Some(spec);
         if spec.flags.has(Flags::UNSUBSCRIBES) {
             // What was published before belongs before the confirmation.
             self.deliver(out);

@@ -8,7 +8,7 @@ use routing::{
     Broker, Credentials, Identity, Name, Request as Question, Subscriber, SubscriberId, Timestamp,
 };
 
-use crate::command::{DEFAULT_USER, Greeting, Kind, Transaction, Watched};
+use crate::command::{DEFAULT_USER, Greeting, Kind, Spec, Transaction, Watched};
 use crate::error::Error;
 use crate::server::{Client, Snapshot};
 use crate::translate::Bus;
@@ -43,7 +43,8 @@ pub(crate) struct Session {
     /// What to do with the answer.
     pub(crate) awaiting: Option<Awaiting>,
     pub(crate) is_closing: bool,
-    pub(crate) last_command: &'static str,
+    /// The last command; in `EXEC`, of those that it runs.
+    pub(crate) last: Option<&'static Spec>,
     pub(crate) last_request_at: Timestamp,
     /// Requests of this batch.
     pub(crate) requests: u64,
@@ -109,7 +110,7 @@ impl Session {
             question: Some(Question::Authenticate(Credentials::Anonymous)),
             awaiting: Some(Awaiting::Anonymous),
             is_closing: false,
-            last_command: "NULL",
+            last: None,
             last_request_at,
             requests: 0,
         }
@@ -246,7 +247,7 @@ impl Session {
             queued_bytes: self.transaction.as_ref().map_or(0, Transaction::bytes),
             is_evict_protected: self.is_evict_protected,
             leaves_untouched: self.leaves_untouched,
-            last_command: self.last_command,
+            last_command: self.last.map_or("NULL", |spec| spec.name),
             last_request_at: self.last_request_at,
         }
     }
