@@ -5,7 +5,7 @@ use crate::wire::reply::ReplyWriter;
 
 /// Why a request was refused. The connection stays open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Something unknown; `text` is all of the message, with the peer's own bytes in it.
     #[error("{}", String::from_utf8_lossy(text))]
     Unknown {
@@ -91,7 +91,7 @@ pub enum Error {
 impl Error {
     /// `ERR <before><quoted><after>`, where `quoted` comes from the peer.
     #[must_use]
-    pub fn quoting(before: &str, quoted: &[u8], after: &str) -> Self {
+    pub(crate) fn quoting(before: &str, quoted: &[u8], after: &str) -> Self {
         let quoted = printable(quoted);
         Self::Unknown {
             text: [b"ERR ", before.as_bytes(), quoted, after.as_bytes()].concat(),
@@ -99,7 +99,7 @@ impl Error {
     }
 
     /// Writes the error reply.
-    pub fn write(&self, reply: &mut ReplyWriter<'_>) {
+    pub(crate) fn write(&self, reply: &mut ReplyWriter<'_>) {
         match self {
             Self::Unknown { text } => reply.error(text),
             error => reply.error(error.to_string().as_bytes()),

@@ -14,7 +14,6 @@ mod translate;
 pub mod wire;
 
 pub use connection::Connection;
-pub use error::Error;
-pub use server::Server;
+pub use server::{Counters, Server};
 pub use settings::{OutputLimit, Settings};
 pub use translate::ORIGIN;

@@ -22,10 +22,30 @@ pub struct Server {
     pub(crate) started_at: Timestamp,
     pub(crate) keyspace: Mutex<Keyspace>,
     clients: Mutex<BTreeMap<ConnectionId, Arc<Client>>>,
-    /// Connections ever accepted.
-    pub(crate) connections: AtomicU64,
-    /// Requests ever handled.
-    pub(crate) requests: AtomicU64,
+    /// What has happened since the start; for metrics.
+    pub counters: Counters,
+}
+
+/// What has happened on all connections since the start. Each only rises.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Connections refused because there were too many.
+    pub refused: AtomicU64,
+    /// Requests handled.
+    pub requests: AtomicU64,
+    /// Connections closed for a request that breaks the protocol or its limits.
+    pub malformed: AtomicU64,
+    /// Connections closed for too much unread output.
+    pub cut_off: AtomicU64,
+    /// Wrong names and passwords.
+    pub logins_refused: AtomicU64,
+}
+
+/// Adds one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Server {
@@ -43,8 +63,7 @@ impl Server {
             started_at: now,
             keyspace: Mutex::new(keyspace),
             clients: Mutex::default(),
-            connections: AtomicU64::new(0),
-            requests: AtomicU64::new(0),
+            counters: Counters::default(),
         })
     }
 
@@ -53,7 +72,7 @@ impl Server {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = clients.len() < self.settings.clients_max;
         if has_room {
-            self.connections.fetch_add(1, Ordering::Relaxed);
+            count(&self.counters.connections);
             clients.insert(client.id, Arc::clone(client));
         }
         has_room
@@ -64,10 +83,6 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
-    }
-
-    pub(crate) fn count_requests(&self, count: u64) {
-        self.requests.fetch_add(count, Ordering::Relaxed);
     }
 
     /// All connections, oldest first.

@@ -12,6 +12,7 @@ use routing::{AuthError, Credentials, Identity, Name};
 use super::{Call, is};
 use crate::connection::Awaiting;
 use crate::error::Error;
+use crate::server::count;
 use crate::wire::Version;
 use crate::wire::request::{Request, parse_number};
 
@@ -188,15 +189,23 @@ pub(crate) fn finish_login(
             }
         }
         Awaiting::Auth => {
+            count_refusal(call, &entered);
             entered?;
             call.reply.ok();
         }
         Awaiting::Hello(greeting) => {
+            count_refusal(call, &entered);
             entered?;
             greet(call, greeting);
         }
     }
     Ok(())
+}
+
+fn count_refusal(call: &Call<'_>, entered: &Result<(), Error>) {
+    if entered.is_err() {
+        count(&call.server.counters.logins_refused);
+    }
 }
 
 /// Applies a `HELLO` and describes the server, in the version asked for.

@@ -4,7 +4,7 @@
 //! for people. A field that has no meaning here is left out rather than made up.
 
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Call, Kind, is};
 use crate::error::Error;
@@ -100,7 +100,6 @@ fn persistence(_: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
 }
 
 fn stats(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
-    let server = call.server;
     let (channels, patterns, shard_channels) = match &call.session.login {
         Some(login) => (
             login.bus.channels(Kind::Channel, None).len(),
@@ -109,13 +108,19 @@ fn stats(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
         ),
         None => (0, 0, 0),
     };
+    let counted = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let counters = &call.server.counters;
     write!(
         text,
         "total_connections_received:{}\r\ntotal_commands_processed:{}\r\n\
-         pubsub_channels:{channels}\r\npubsub_patterns:{patterns}\r\n\
-         pubsubshard_channels:{shard_channels}\r\n",
-        server.connections.load(Ordering::Relaxed),
-        server.requests.load(Ordering::Relaxed) + call.session.requests,
+         rejected_connections:{}\r\npubsub_channels:{channels}\r\n\
+         pubsub_patterns:{patterns}\r\npubsubshard_channels:{shard_channels}\r\n\
+         acl_access_denied_auth:{}\r\nclient_output_buffer_limit_disconnections:{}\r\n",
+        counted(&counters.connections),
+        counted(&counters.requests) + call.session.requests,
+        counted(&counters.refused),
+        counted(&counters.logins_refused),
+        counted(&counters.cut_off),
     )
 }
 

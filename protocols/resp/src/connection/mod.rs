@@ -15,6 +15,7 @@ mod session;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use routing::frontend::OUT_HIGH_WATER_BYTES;
@@ -28,7 +29,7 @@ pub(crate) use session::{Awaiting, ReplyMode, Session};
 
 use crate::command::{self, Call, Flags, Spec};
 use crate::error::Error;
-use crate::server::{Client, Server};
+use crate::server::{Client, Server, count};
 use crate::wire::reply::ReplyWriter;
 use crate::wire::request::{Request, RequestParser};
 use output_limit::OutputWatch;
@@ -69,11 +70,15 @@ impl Connection {
         now: Timestamp,
     ) -> Self {
         let settings = &server.settings;
+        let hard_bytes = match settings.subscriber_output.hard_bytes {
+            0 => usize::MAX,
+            hard_bytes => hard_bytes,
+        };
         let outbox = Outbox::attached(
             id,
             OutboxLimits {
-                items_max: settings.subscriber_output.hard_bytes / COST_BYTES_MIN,
-                bytes_max: settings.subscriber_output.hard_bytes,
+                items_max: hard_bytes / COST_BYTES_MIN,
+                bytes_max: hard_bytes,
                 overflow: Overflow::Disconnect,
             },
         );
@@ -109,12 +114,13 @@ impl Connection {
         };
         self.session.last = Some(spec);
         if spec.flags.has(Flags::UNSUBSCRIBES) {
-            // What was published before belongs before the confirmation.
-            self.deliver(out);
+            // What was published before belongs before the confirmation: all of it, as what is
+            // left is dropped with the subscription. The hard limit has bounded it.
+            self.deliver(out, usize::MAX);
         }
         self.answer(now, Some(spec), out, |call| call.run(spec, request));
         if self.session.is_subscribed() {
-            self.deliver(out);
+            self.deliver(out, OUT_HIGH_WATER_BYTES);
         }
     }
 
@@ -145,17 +151,17 @@ impl Connection {
         self.parser.set_authenticated(session.login.is_some());
     }
 
-    /// Writes what waits in the outbox, up to the high-water mark.
-    fn deliver(&mut self, out: &mut OutBuf) {
+    /// Writes what waits in the outbox until `out` holds `high_water_bytes`.
+    fn deliver(&mut self, out: &mut OutBuf, high_water_bytes: usize) {
         let mut room_for = Vec::new();
-        while out.len() < OUT_HIGH_WATER_BYTES && !self.session.is_closing {
+        while out.len() < high_water_bytes && !self.session.is_closing {
             let Some(item) = self.items.pop_front() else {
                 let id = self.session.client.id;
                 let standing = self
                     .outbox
                     .take(id, TAKE_BYTES, &mut self.items, &mut room_for);
                 if standing == Standing::Overflowed {
-                    return self.overflow(out);
+                    return self.cut_off(out);
                 }
                 if self.items.is_empty() {
                     return;
@@ -167,7 +173,8 @@ impl Connection {
     }
 
     /// RESP: a client that does not keep up is cut off, mid-frame, without a word.
-    fn overflow(&mut self, out: &mut OutBuf) {
+    fn cut_off(&mut self, out: &mut OutBuf) {
+        count(&self.server.counters.cut_off);
         tracing::warn!(
             connection = self.session.client.id.0,
             address = %self.session.client.address,
@@ -189,7 +196,7 @@ impl Connection {
             .output
             .is_exceeded(now, out.len() + self.outbox.bytes(), limit)
         {
-            self.overflow(out);
+            self.cut_off(out);
         }
     }
 
@@ -198,7 +205,10 @@ impl Connection {
         self.session.flush();
         let requests = std::mem::take(&mut self.session.requests);
         if requests > 0 {
-            self.server.count_requests(requests);
+            self.server
+                .counters
+                .requests
+                .fetch_add(requests, Ordering::Relaxed);
             self.session.client.update(self.session.snapshot());
         }
         self.check_output(now, out);
@@ -220,6 +230,7 @@ impl Frontend for Connection {
                 Ok(true) => self.handle_request(now, &request, out),
                 Ok(false) => break,
                 Err(malformed) => {
+                    count(&self.server.counters.malformed);
                     tracing::debug!(%malformed, "connection ended");
                     if malformed.is_answered() {
                         let text = format!("ERR {malformed}");
@@ -229,15 +240,16 @@ impl Frontend for Connection {
                 }
             }
             if hard_bytes > 0 && out.len() > hard_bytes {
-                self.overflow(out);
+                self.cut_off(out);
             }
         }
+        request.clear();
         self.request = request;
         self.end_batch(now, out);
     }
 
     fn handle_outbox(&mut self, now: Timestamp, out: &mut OutBuf) {
-        self.deliver(out);
+        self.deliver(out, OUT_HIGH_WATER_BYTES);
         self.check_output(now, out);
     }
 
@@ -251,6 +263,7 @@ impl Frontend for Connection {
             return;
         };
         if self.is_refused {
+            count(&self.server.counters.refused);
             ReplyWriter::new(self.session.version, out).error(MAX_CLIENTS.as_bytes());
             self.session.is_closing = true;
             return;
@@ -262,7 +275,7 @@ impl Frontend for Connection {
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
-        let soft = self.output.deadline(self.server.settings.subscriber_output);
+        let soft = self.output.deadline();
         [soft, self.idle_deadline()].into_iter().flatten().min()
     }
 
@@ -276,7 +289,7 @@ impl Frontend for Connection {
 
     /// RESP: there is no word for it; the connection just ends.
     fn handle_shutdown(&mut self, _: Timestamp, out: &mut OutBuf) {
-        self.deliver(out);
+        self.deliver(out, OUT_HIGH_WATER_BYTES);
         self.session.is_closing = true;
     }
 

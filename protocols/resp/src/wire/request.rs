@@ -100,6 +100,13 @@ impl Request {
             .map(|range| self.frame.get(range.clone()).unwrap_or_default())
     }
 
+    /// Lets go of the read buffer, so that it can be filled again, and of an unusually long list.
+    pub fn clear(&mut self) {
+        self.frame = Bytes::new();
+        self.args.clear();
+        self.args.shrink_to(ARGS_KEPT_MAX);
+    }
+
     /// The same request in memory of its own: one that waits must not keep a read buffer.
     #[must_use]
     pub fn compact(&self) -> Self {

@@ -1,5 +1,7 @@
 //! What one client may take, and what becomes of one that takes more.
 
+use std::sync::atomic::Ordering;
+
 use resp::{OutputLimit, Settings};
 use routing::Frontend;
 
@@ -32,6 +34,7 @@ fn a_subscriber_that_does_not_read_is_cut_off_at_the_hard_limit() {
         }
     }
     assert!(world.is_closed("slow") && !world.is_closed("quick"));
+    assert_eq!(world.server.counters.cut_off.load(Ordering::Relaxed), 1);
     // Cut off mid-frame: what was not sent is dropped.
     assert!(world.client("slow").out.is_empty());
     assert!(
@@ -92,6 +95,19 @@ fn the_soft_limit_gives_time_to_catch_up() {
         slow.connection.handle_timeout(now, &mut slow.out);
         assert_eq!(slow.connection.is_closing(), !catches_up);
     }
+}
+
+#[test]
+fn a_backlog_comes_whole_before_an_unsubscribe() {
+    let mut world = World::new(Settings::default());
+    world.ask("slow", "SUBSCRIBE news");
+    let payload = "x".repeat(10_000);
+    for _ in 0..50 {
+        world.ask("b", &format!("PUBLISH news {payload}"));
+    }
+    let received = world.ask("slow", "UNSUBSCRIBE");
+    assert_eq!(received.matches(&payload).count(), 50);
+    assert!(received.ends_with(r"$11\r\nunsubscribe\r\n$4\r\nnews\r\n:0\r\n"));
 }
 
 #[test]
@@ -211,6 +227,7 @@ fn a_request_beyond_the_query_buffer_limit_closes_without_a_word() {
     world.send("a", b"*2\r\n$4\r\nECHO\r\n$1000\r\n");
     assert_eq!(world.received("a"), "");
     assert!(world.is_closed("a"));
+    assert_eq!(world.server.counters.malformed.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -225,6 +242,7 @@ fn clients_have_a_limit() {
         r"-ERR max number of clients reached\r\n"
     );
     assert!(world.is_closed("b"));
+    assert_eq!(world.server.counters.refused.load(Ordering::Relaxed), 1);
     world.drain();
     world.ask("a", "QUIT");
     world.drain();

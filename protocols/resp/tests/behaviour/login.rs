@@ -1,5 +1,7 @@
 //! Who a connection is, and when its requests are read.
 
+use std::sync::atomic::Ordering;
+
 use bytes::BytesMut;
 use resp::Settings;
 use routing::{AuthError, Frontend, Request, Response};
@@ -51,6 +53,10 @@ fn a_refusal_changes_nothing() {
     let wrong = r"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
     assert_eq!(world.ask("a", "AUTH bob secret"), wrong);
     assert_eq!(world.ask("a", "HELLO 3 AUTH bob secret SETNAME x"), wrong);
+    assert_eq!(
+        world.server.counters.logins_refused.load(Ordering::Relaxed),
+        2
+    );
     assert_eq!(world.ask("a", "CLIENT GETNAME"), r"$-1\r\n");
     assert_eq!(world.ask("a", "ACL WHOAMI"), r"$5\r\nalice\r\n");
 }

@@ -258,6 +258,19 @@ fn arguments_share_the_memory_of_the_read_buffer() {
 }
 
 #[test]
+fn a_cleared_request_lets_the_read_buffer_be_filled_again() {
+    let mut input = BytesMut::from(&b"*1\r\n$4\r\nPING\r\n"[..]);
+    let memory = input.as_ptr();
+    let mut request = Request::default();
+    let mut parser = RequestParser::new(Limits::default(), true);
+    assert_eq!(parser.parse(&mut input, &mut request), Ok(true));
+    request.clear();
+    assert!(request.is_empty() && request.name().is_empty());
+    input.reserve(14);
+    assert_eq!(input.as_ptr(), memory);
+}
+
+#[test]
 fn the_list_of_a_long_request_is_not_kept() {
     let mut parser = RequestParser::new(Limits::default(), true);
     let mut wire = b"*2000\r\n".to_vec();
