@@ -73,6 +73,27 @@ pub enum Error {
         /// The last checkpoint's position.
         last: Lsn,
     },
+    /// Records of a page owner must be appended in order.
+    #[error("record {seq} of {owner} does not follow record {last}")]
+    Sequence {
+        /// The owner.
+        owner: crate::pages::Owner,
+        /// The number that is too low.
+        seq: u64,
+        /// The last number before it.
+        last: u64,
+    },
+    /// A page file lacks records that were durable, or one of them fails its checksum. None of
+    /// the bad bytes is served; what is whole can be saved by `salvage`.
+    #[error("{path} is damaged from record {seq} of {owner} on")]
+    DamagedPage {
+        /// The file.
+        path: PathBuf,
+        /// Whose records it holds.
+        owner: crate::pages::Owner,
+        /// The first record that cannot be read.
+        seq: u64,
+    },
     /// An earlier write or sync failed; see `Journal::health`.
     #[error("the journal failed: {reason}")]
     Failed {
@@ -96,6 +117,9 @@ pub enum Damage {
     /// A frame fails its checksum although a later write proves that it had been synced.
     #[error("bad frame, proven synced by later data")]
     Frame,
+    /// The header of a page file fails its checksum or contradicts the file's name.
+    #[error("bad page file header")]
+    PageHeader,
     /// Journal that was synced is not there at all.
     #[error("missing journal")]
     Missing,

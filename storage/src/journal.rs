@@ -71,6 +71,10 @@ impl Journal {
         &self.handle.shared
     }
 
+    pub(crate) fn handle_shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
     /// Appends one record, the concatenation of `parts`, and says where it will lie. A memory
     /// copy under a short lock: never I/O, never waits for the disk.
     ///

@@ -7,6 +7,7 @@
 //! journal/<base>.seg          the log, in segments (format.rs draws every byte)
 //! journal/ready-<n>.seg       segments to come, zero-filled or recycled (segment.rs)
 //! checkpoint/<position>.ckpt  the state at a position, the last two (checkpoint.rs)
+//! pages/<owner>-<seq>.page    records that outlive the journal, by owner (pages.rs)
 //! ```
 //!
 //! How a record becomes durable:
@@ -31,6 +32,7 @@ mod files;
 mod format;
 mod journal;
 mod lsn;
+mod pages;
 mod recovery;
 mod segment;
 mod settings;
@@ -45,6 +47,7 @@ pub use files::{DiskFiles, File, Files, Operation, SimFiles};
 pub use format::FORMAT_VERSION;
 pub use journal::Journal;
 pub use lsn::{Appended, Lsn};
+pub use pages::{Owner, PageSettings, PageStore, PagedOwner};
 pub use recovery::Recovery;
 pub use settings::{Settings, SyncPolicy};
 pub use stats::{Health, Histogram, Stats};

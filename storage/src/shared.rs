@@ -9,7 +9,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     trim_below: AtomicU64,
     trimmed: AtomicU64,
     live: RwLock<BTreeMap<u64, Arc<Segment>>>,
+    /// Backups that are being made: nothing is recycled or removed meanwhile.
+    backups: AtomicUsize,
     failure: OnceLock<String>,
     callback: OnceLock<Callback>,
     _lock: Box<dyn Any + Send + Sync>,
@@ -118,6 +120,7 @@ impl Shared {
             trim_below: AtomicU64::new(0),
             trimmed: AtomicU64::new(trimmed),
             live: RwLock::new(live.collect()),
+            backups: AtomicUsize::new(0),
             failure: OnceLock::new(),
             callback: OnceLock::new(),
             _lock: parts.lock,
@@ -327,6 +330,9 @@ impl Shared {
     /// Remembers the wish and lets go of the segments that no checkpoint needs either.
     pub(crate) fn trim(&self, below: Lsn, floor: Lsn) {
         self.trim_below.fetch_max(below.0, Ordering::AcqRel);
+        if self.is_backed_up() {
+            return;
+        }
         let below = self.trim_below.load(Ordering::Acquire).min(floor.0);
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         let mut retired = Vec::new();
@@ -401,6 +407,18 @@ impl Shared {
             self.settings.segment_bytes * u64::from(self.settings.segment_count_max);
         stats.trimmed = self.trimmed().0;
         stats
+    }
+
+    /// Waits until no backup is being made.
+    pub(crate) fn wait_for_backups(&self) {
+        while self.is_backed_up() {
+            drop(self.moved.1.wait_timeout(lock(&self.moved.0), TICK));
+        }
+    }
+
+    /// Whether a backup is being made.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.backups.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn checkpoint_dir(&self) -> PathBuf {

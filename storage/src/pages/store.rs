@@ -1,0 +1,700 @@
+//! The page store: the operations that do I/O.
+//!
+//! Locks: `owners` (the map), then per owner `writer` (held during I/O by append, sweep and
+//! drop), then `book` (memory only). Acknowledging takes the map and the book.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::format::{self, Bits, Found, HEADER_BYTES, PageHeader};
+use super::owner::{Book, Page};
+use super::{Owner, PageSettings, PagedOwner};
+use crate::error::{Damage, Error};
+use crate::files::{File, Files, read_all};
+use crate::format::FORMAT_VERSION;
+use crate::journal::Journal;
+use crate::lsn::{Lsn, u64_from, usize_from};
+use crate::shared::Shared;
+
+/// Numbers that one file can span: its bits take at most 64 KiB.
+const SPAN_MAX: u64 = 1 << 19;
+/// Bytes read at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// The page files of a data directory. Clones are handles on the same store.
+///
+/// It shares the journal's directory, lock and fate: a failed write or sync fails the journal.
+#[derive(Clone, Debug)]
+pub struct PageStore {
+    pages: Arc<Pages>,
+}
+
+#[derive(Debug)]
+struct Pages {
+    shared: Arc<Shared>,
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    settings: PageSettings,
+    owners: RwLock<BTreeMap<Owner, Arc<Entry>>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    writer: Mutex<Option<Writer>>,
+    book: Mutex<Book>,
+}
+
+/// The file that an owner's next records go to.
+#[derive(Debug)]
+struct Writer {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    first: u64,
+    offset: u64,
+    present: Bits,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl PageStore {
+    /// Opens the page files beside the journal, and lists what is there. Full files are known
+    /// by their footer; of each owner at most the newest is read.
+    ///
+    /// # Errors
+    /// [`Error::NewerVersion`], [`Error::Damaged`] for a file with a bad header, [`Error::Io`].
+    pub fn open(journal: &Journal, settings: PageSettings) -> Result<Self, Error> {
+        Self::with_shared(Arc::clone(journal.handle_shared()), settings)
+    }
+
+    pub(crate) fn with_shared(shared: Arc<Shared>, settings: PageSettings) -> Result<Self, Error> {
+        let files = Arc::clone(&shared.files);
+        let dir = shared.settings.data_dir.join("pages");
+        files.create_dir(&dir).map_err(Error::io("create", &dir))?;
+        let mut books: BTreeMap<Owner, Book> = BTreeMap::new();
+        for name in files.list(&dir).map_err(Error::io("list", &dir))? {
+            let path = dir.join(&name);
+            if name.ends_with(".tmp") {
+                files.remove(&path).map_err(Error::io("remove", &path))?;
+            }
+            // Names sort as owner and first number do.
+            let Some((owner, first)) = PageHeader::parse_name(&name) else {
+                continue;
+            };
+            let header = PageHeader {
+                log: shared.log,
+                owner,
+                first,
+            };
+            let page = find_page(&*files, path, header)?;
+            books.entry(owner).or_default().found(first, page);
+        }
+        let entries = books.into_iter().map(|(owner, book)| {
+            (
+                owner,
+                Arc::new(Entry {
+                    writer: Mutex::default(),
+                    book: Mutex::new(book),
+                }),
+            )
+        });
+        let owners = RwLock::new(entries.collect());
+        Ok(Self {
+            pages: Arc::new(Pages {
+                shared,
+                files,
+                dir,
+                settings,
+                owners,
+            }),
+        })
+    }
+
+    /// All owners, and what is there of each.
+    pub fn owners(&self) -> Vec<PagedOwner> {
+        let owners = self
+            .pages
+            .owners
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        owners
+            .iter()
+            .map(|(owner, entry)| lock(&entry.book).describe(*owner))
+            .collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pages_health(&self) -> crate::Health {
+        self.pages.shared.health()
+    }
+
+    fn entry(&self, owner: Owner) -> Option<Arc<Entry>> {
+        let owners = self
+            .pages
+            .owners
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        owners.get(&owner).cloned()
+    }
+
+    fn entry_or_new(&self, owner: Owner) -> Arc<Entry> {
+        let mut owners = self
+            .pages
+            .owners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(owners.entry(owner).or_default())
+    }
+
+    /// Appends records; when it returns, all are durable. Blocks on the disk: one write and one
+    /// sync per file touched, so give it as many as there are.
+    ///
+    /// Only records that the journal reports as durable may be appended, or one could survive
+    /// here that was lost there. The report of an append ("migrated through") must be durable
+    /// before the next append for the same owner.
+    ///
+    /// # Errors
+    /// [`Error::Sequence`] if the numbers do not grow, [`Error::Settings`] for a record of 4 GiB;
+    /// nothing is appended then. [`Error::Io`]: a full disk leaves the store usable (some of the
+    /// records may have been appended: see [`PageStore::owners`]); anything else fails the
+    /// journal.
+    pub fn append(&self, owner: Owner, records: &[(u64, &[u8])]) -> Result<(), Error> {
+        let entry = self.entry_or_new(owner);
+        let mut writer = lock(&entry.writer);
+        check_order(owner, lock(&entry.book).last, records)?;
+        lock(&entry.book).begin_append();
+        let mut rest = records;
+        while !rest.is_empty() {
+            self.pages.sweep(owner, &entry)?;
+            let appended = self.pages.append_some(owner, &entry, &mut writer, rest);
+            match appended {
+                Ok(count) => rest = rest.get(count..).unwrap_or(&[]),
+                Err(error) => {
+                    // What is behind the last good record is unknown: go on in another file.
+                    *writer = None;
+                    if !error.is_storage_full() {
+                        self.pages.shared.fail(&error);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        lock(&entry.book).end_append();
+        Ok(())
+    }
+
+    /// Reads records that are not acknowledged, in order from number `from` on, until
+    /// `bytes_max` is reached; at least one, if there is any. Blocks on the disk; reads ahead, so
+    /// going on where the last call ended costs no search.
+    ///
+    /// # Errors
+    /// [`Error::DamagedPage`] if a record fails its checksum and none before it could be given;
+    /// [`Error::Io`].
+    pub fn read(
+        &self,
+        owner: Owner,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<(u64, Bytes)>, Error> {
+        match self.entry(owner) {
+            Some(entry) => self.pages.read(owner, &entry, from, bytes_max),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// These records are not needed any more. Memory only: the caller's journal remembers it.
+    /// Files that are no longer needed are removed by the next append or [`PageStore::sweep`].
+    pub fn ack(&self, owner: Owner, ranges: impl IntoIterator<Item = RangeInclusive<u64>>) {
+        if let Some(entry) = self.entry(owner) {
+            let mut book = lock(&entry.book);
+            ranges.into_iter().for_each(|range| book.ack(&range));
+        }
+    }
+
+    /// Removes the files that [`PageStore::ack`] let go of, except while a backup is made.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sweep(&self) -> Result<(), Error> {
+        let entries: Vec<(Owner, Arc<Entry>)> = {
+            let owners = self
+                .pages
+                .owners
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            owners
+                .iter()
+                .map(|(owner, entry)| (*owner, Arc::clone(entry)))
+                .collect()
+        };
+        for (owner, entry) in entries {
+            let _writer = lock(&entry.writer);
+            self.pages.sweep(owner, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets an owner and removes its files, durably. Waits for a backup to end.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn drop_owner(&self, owner: Owner) -> Result<(), Error> {
+        let Some(entry) = self.entry(owner) else {
+            return Ok(());
+        };
+        let mut writer = lock(&entry.writer);
+        *writer = None;
+        self.pages.shared.wait_for_backups();
+        {
+            let mut book = lock(&entry.book);
+            let pages = std::mem::take(&mut book.pages);
+            book.unlinked.extend(pages.into_keys());
+            book.last = None;
+        }
+        self.pages.sweep(owner, &entry)?;
+        let dir = &self.pages.dir;
+        self.pages
+            .files
+            .sync_dir(dir)
+            .map_err(Error::io("sync", dir))?;
+        let mut owners = self
+            .pages
+            .owners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        owners.remove(&owner);
+        Ok(())
+    }
+
+    /// What is acknowledged and what is not, as a part for the checkpoint: one bit a record.
+    pub fn snapshot(&self, owner: Owner) -> Bytes {
+        let entry = self.entry(owner);
+        entry.map_or_else(Bytes::new, |entry| lock(&entry.book).snapshot().into())
+    }
+
+    /// At a start: takes over what was acknowledged when the snapshot was made.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if these are not the bytes of [`PageStore::snapshot`].
+    pub fn restore(&self, owner: Owner, snapshot: &[u8]) -> Result<(), Error> {
+        let what = "a snapshot of page files has the wrong length";
+        let Some(entry) = self.entry(owner).filter(|_| !snapshot.is_empty()) else {
+            return Ok(());
+        };
+        lock(&entry.book)
+            .restore(snapshot)
+            .ok_or(Error::Settings { what })
+    }
+
+    /// At a start, when the journal is replayed: records up to `through` were reported as
+    /// migrated (`None`: none were), so they must be there; those behind are forgotten.
+    ///
+    /// # Errors
+    /// [`Error::DamagedPage`] if records up to `through` are missing; the others can be read.
+    pub fn confirm(&self, owner: Owner, through: Option<u64>) -> Result<(), Error> {
+        let entry = match (self.entry(owner), through) {
+            (Some(entry), _) => entry,
+            (None, Some(_)) => self.entry_or_new(owner),
+            (None, None) => return Ok(()),
+        };
+        let _writer = lock(&entry.writer);
+        let confirmed = lock(&entry.book).confirm(through);
+        self.pages.sweep(owner, &entry)?;
+        let dir = &self.pages.dir;
+        self.pages
+            .files
+            .sync_dir(dir)
+            .map_err(Error::io("sync", dir))?;
+        confirmed.map_err(|seq| {
+            let first = lock(&entry.book).page_of(seq).unwrap_or(seq);
+            Error::DamagedPage {
+                path: self.pages.path(owner, first),
+                owner,
+                seq,
+            }
+        })
+    }
+}
+
+fn check_order(owner: Owner, last: Option<u64>, records: &[(u64, &[u8])]) -> Result<(), Error> {
+    let mut last = last;
+    for (seq, body) in records {
+        if let Some(last) = last.filter(|last| last >= seq) {
+            return Err(Error::Sequence {
+                owner,
+                seq: *seq,
+                last,
+            });
+        }
+        if u32::try_from(body.len()).is_err() {
+            return Err(Error::Settings {
+                what: "a paged record must be smaller than 4 GiB",
+            });
+        }
+        last = Some(*seq);
+    }
+    Ok(())
+}
+
+impl Pages {
+    fn header(&self, owner: Owner, first: u64) -> PageHeader {
+        PageHeader {
+            log: self.shared.log,
+            owner,
+            first,
+        }
+    }
+
+    fn path(&self, owner: Owner, first: u64) -> PathBuf {
+        self.dir.join(self.header(owner, first).name())
+    }
+
+    /// Removes what the book let go of. The caller holds the writer.
+    fn sweep(&self, owner: Owner, entry: &Entry) -> Result<(), Error> {
+        if self.shared.is_backed_up() {
+            return Ok(());
+        }
+        let unlinked = std::mem::take(&mut lock(&entry.book).unlinked);
+        for first in unlinked {
+            let path = self.path(owner, first);
+            match self.files.remove(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends as many records as go into one file, and makes them durable; how many.
+    fn append_some(
+        &self,
+        owner: Owner,
+        entry: &Entry,
+        slot: &mut Option<Writer>,
+        records: &[(u64, &[u8])],
+    ) -> Result<usize, Error> {
+        let Some((next, body)) = records.first() else {
+            return Ok(0);
+        };
+        if slot
+            .as_ref()
+            .is_some_and(|writer| !writer.has_room(&self.settings, *next, body.len()))
+        {
+            self.finish(slot)?;
+        }
+        let is_new = slot.is_none();
+        let mut writer = match slot.take() {
+            Some(writer) => writer,
+            None => self.create(owner, *next)?,
+        };
+        let mut bytes = Vec::new();
+        if is_new {
+            self.header(owner, *next).put(&mut bytes);
+        }
+        let (mut count, mut last, start) = (0, *next, writer.offset);
+        for (seq, body) in records {
+            writer.offset = start + u64_from(bytes.len());
+            if count > 0 && !writer.has_room(&self.settings, *seq, body.len()) {
+                break;
+            }
+            let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            format::put_record(&mut bytes, *seq, len, body);
+            writer.present.insert(seq - writer.first);
+            (count, last) = (count + 1, *seq);
+        }
+        let failed = |op| Error::io(op, &writer.path);
+        writer
+            .file
+            .write_all_at(&[&bytes], start)
+            .map_err(failed("write"))?;
+        writer.file.sync_data().map_err(failed("sync"))?;
+        writer.offset = start + u64_from(bytes.len());
+        if is_new {
+            let path = self.path(owner, writer.first);
+            self.files
+                .rename(&writer.path, &path)
+                .map_err(failed("rename"))?;
+            self.files
+                .sync_dir(&self.dir)
+                .map_err(Error::io("sync", &self.dir))?;
+            writer.path = path;
+        }
+        let mut book = lock(&entry.book);
+        book.last = Some(last);
+        book.unlinked.retain(|first| *first != writer.first);
+        let page = book.pages.entry(writer.first).or_default();
+        (page.last, page.end) = (last, writer.offset);
+        let appended = records.iter().take(count);
+        appended.for_each(|(seq, _)| page.live.insert(seq - writer.first));
+        drop(book);
+        *slot = Some(writer);
+        Ok(count)
+    }
+
+    fn create(&self, owner: Owner, first: u64) -> Result<Writer, Error> {
+        let path = self
+            .dir
+            .join(format!("{}.tmp", self.header(owner, first).name()));
+        let file = self
+            .files
+            .create(&path)
+            .map_err(Error::io("create", &path))?;
+        Ok(Writer {
+            file,
+            path,
+            first,
+            offset: 0,
+            present: Bits::default(),
+        })
+    }
+
+    /// Ends a full file with its footer. It need not be synced: without it, the file is read.
+    fn finish(&self, slot: &mut Option<Writer>) -> Result<(), Error> {
+        let Some(writer) = slot.take() else {
+            return Ok(());
+        };
+        let last = writer.first + writer.present.last().unwrap_or(0);
+        let mut footer = Vec::new();
+        format::put_footer(&mut footer, writer.offset, last, &writer.present);
+        let written = writer.file.write_all_at(&[&footer], writer.offset);
+        written.map_err(Error::io("write", &writer.path))
+    }
+
+    fn read(
+        &self,
+        owner: Owner,
+        entry: &Entry,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<(u64, Bytes)>, Error> {
+        let mut batch = Batch {
+            from,
+            bytes_max,
+            bytes: 0,
+            records: Vec::new(),
+        };
+        while !batch.is_full() {
+            let next = find_next(&mut lock(&entry.book), batch.from);
+            let Some((first, page, offset)) = next else {
+                break;
+            };
+            let path = self.path(owner, first);
+            let file = match self.files.open(&path) {
+                Ok(file) => file,
+                // Acknowledged and removed since.
+                Err(_) if !lock(&entry.book).pages.contains_key(&first) => continue,
+                Err(error) => return Err(Error::io("open", &path)(error)),
+            };
+            let mut reader = Reader::new(&*file, offset, page.end);
+            let state = batch.fill(first, &page, &mut reader);
+            match state.map_err(Error::io("read", &path))? {
+                State::Full => {
+                    lock(&entry.book).cursor = Some((first, reader.position(), batch.from));
+                }
+                State::End if page.last == u64::MAX => break,
+                State::End => batch.from = page.last + 1,
+                State::Bad if !batch.records.is_empty() => break,
+                State::Bad => {
+                    let seq = batch.from.max(first);
+                    return Err(Error::DamagedPage { path, owner, seq });
+                }
+            }
+        }
+        Ok(batch.records)
+    }
+}
+
+/// What one call of `read` gathers.
+struct Batch {
+    /// Everything below was looked at.
+    from: u64,
+    bytes_max: usize,
+    bytes: usize,
+    records: Vec<(u64, Bytes)>,
+}
+
+enum State {
+    Full,
+    End,
+    Bad,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.bytes >= self.bytes_max && !self.records.is_empty()
+    }
+
+    /// Takes the wanted records of one file.
+    fn fill(&mut self, first: u64, page: &Page, reader: &mut Reader<'_>) -> std::io::Result<State> {
+        while !self.is_full() {
+            let (seq, body) = match reader.next()? {
+                Next::Record(seq, _) if seq > page.last => return Ok(State::End),
+                Next::Record(seq, body) => (seq, body),
+                Next::End => return Ok(State::End),
+                Next::Bad => return Ok(State::Bad),
+            };
+            if seq < self.from {
+                continue;
+            }
+            self.from = seq.saturating_add(1);
+            if page.live.contains(seq.saturating_sub(first)) {
+                self.bytes += body.len();
+                // Its own allocation: one body must not hold the whole read.
+                self.records.push((seq, Bytes::copy_from_slice(body)));
+            }
+        }
+        Ok(State::Full)
+    }
+}
+
+impl Writer {
+    fn has_room(&self, settings: &PageSettings, seq: u64, body: usize) -> bool {
+        let bytes = u64_from(format::record_bytes(body));
+        self.offset + bytes <= settings.file_bytes && seq - self.first < SPAN_MAX
+    }
+}
+
+/// The file that holds the first wanted record at or behind `from`, and where to begin in it.
+fn find_next(book: &mut Book, from: u64) -> Option<(u64, Page, u64)> {
+    let start = book.page_of(from).unwrap_or(from);
+    let wanted = |(first, page): &(&u64, &Page)| {
+        page.last >= from && page.live.first_from(from.saturating_sub(**first)).is_some()
+    };
+    let (first, page) = book.pages.range(start..).find(wanted)?;
+    let offset = match book.cursor {
+        Some((file, offset, read)) if file == *first && read <= from => offset,
+        _ => u64_from(HEADER_BYTES),
+    };
+    Some((*first, page.clone(), offset))
+}
+
+/// Reads a file's records one after another, ahead.
+struct Reader<'a> {
+    file: &'a dyn File,
+    end: u64,
+    /// Where `bytes` begins in the file.
+    offset: u64,
+    bytes: Vec<u8>,
+    /// How many of `bytes` were given out.
+    used: usize,
+}
+
+enum Next<'a> {
+    Record(u64, &'a [u8]),
+    End,
+    Bad,
+}
+
+impl<'a> Reader<'a> {
+    const fn new(file: &'a dyn File, offset: u64, end: u64) -> Self {
+        Self {
+            file,
+            end,
+            offset,
+            bytes: Vec::new(),
+            used: 0,
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.offset + u64_from(self.used)
+    }
+
+    fn next(&mut self) -> std::io::Result<Next<'_>> {
+        if self.position() >= self.end {
+            return Ok(Next::End);
+        }
+        if let Found::Needs(bytes) = Found::at(self.rest()) {
+            self.load(bytes)?;
+            // The first read may only have shown how long the record is.
+            if let Found::Needs(bytes) = Found::at(self.rest()) {
+                self.load(bytes)?;
+            }
+        }
+        let from = self.used;
+        match Found::at(self.bytes.get(from..).unwrap_or(&[])) {
+            Found::Record { seq, body, whole } => {
+                self.used += whole;
+                Ok(Next::Record(seq, body))
+            }
+            Found::Needs(_) | Found::Bad => Ok(Next::Bad),
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.used..).unwrap_or(&[])
+    }
+
+    /// Reads at least so many bytes from the position on, as far as there are any.
+    fn load(&mut self, bytes: usize) -> std::io::Result<()> {
+        self.offset = self.position();
+        self.used = 0;
+        let left = usize_from(self.end - self.offset);
+        self.bytes.resize(bytes.max(READ_BYTES).min(left), 0);
+        let read = self.file.read_at(&mut self.bytes, self.offset)?;
+        self.bytes.truncate(read);
+        Ok(())
+    }
+}
+
+/// What a file holds, by its footer or by its records.
+fn find_page(files: &dyn Files, path: PathBuf, expected: PageHeader) -> Result<Page, Error> {
+    let file = files.open(&path).map_err(Error::io("open", &path))?;
+    let failed = || Error::io("read", &path);
+    let mut header = vec![0; HEADER_BYTES];
+    let read = file.read_at(&mut header, 0).map_err(failed())?;
+    header.truncate(read);
+    if let Some(found) = PageHeader::version(&header).filter(|found| *found > FORMAT_VERSION) {
+        return Err(Error::NewerVersion {
+            path,
+            found,
+            supported: FORMAT_VERSION,
+        });
+    }
+    if PageHeader::decode(&header) != Some(expected) {
+        // The name came after the synced header: it was there once.
+        return Err(Error::Damaged {
+            path,
+            at: Lsn::ZERO,
+            damage: Damage::PageHeader,
+        });
+    }
+    let size = file.size().map_err(failed())?;
+    let mut trailer = [0; 8];
+    file.read_at(&mut trailer, size.saturating_sub(8))
+        .map_err(failed())?;
+    if let Some(end) = format::footer_offset(size, &trailer) {
+        let mut footer = vec![0; usize_from(size - end)];
+        file.read_at(&mut footer, end).map_err(failed())?;
+        if let Some((last, live)) = format::decode_footer(&footer) {
+            return Ok(Page { last, end, live });
+        }
+    }
+    let bytes = read_all(&*file).map_err(failed())?;
+    Ok(scan(&bytes, expected.first))
+}
+
+/// The records of a file without footer, up to the first that does not check.
+fn scan(bytes: &[u8], first: u64) -> Page {
+    let mut page = Page {
+        last: first,
+        end: u64_from(HEADER_BYTES),
+        live: Bits::default(),
+    };
+    while let Some(rest) = bytes.get(usize_from(page.end)..)
+        && let Found::Record { seq, whole, .. } = Found::at(rest)
+        && seq.checked_sub(first).is_some_and(|index| index < SPAN_MAX)
+    {
+        page.live.insert(seq - first);
+        page.last = seq;
+        page.end += u64_from(whole);
+    }
+    page
+}
