@@ -73,13 +73,18 @@ impl Checkpoints {
         }
     }
 
+    /// The files.
+    pub(crate) fn paths(&self, dir: &Path) -> Vec<PathBuf> {
+        self.kept.iter().map(|at| path(dir, *at)).collect()
+    }
+
     /// Adds one and removes what is no longer needed.
     pub(crate) fn add(&mut self, files: &dyn Files, dir: &Path, at: Lsn) -> Result<(), Error> {
         self.kept.retain(|kept| *kept < at);
         self.kept.push(at);
         let surplus = self.kept.len().saturating_sub(KEPT);
         self.kept.drain(..surplus);
-        let kept: Vec<PathBuf> = self.kept.iter().map(|at| path(dir, *at)).collect();
+        let kept = self.paths(dir);
         for name in files.list(dir).map_err(Error::io("list", dir))? {
             let path = dir.join(&name);
             if name.ends_with(".ckpt") && !kept.contains(&path) {

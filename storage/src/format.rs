@@ -15,7 +15,7 @@
 //!  8 magic    [u8; 8] "BUSBARJL"                 8 lsn    u64  position of this header
 //! 16 log      [u8; 16] same in all files        16 synced u64  positions below were synced
 //! 32 base     u64  position of byte 0           24 salt   u32  the segment's
-//! 40 size     u64  of the file                  28 kind   u8   1 records, 2 seal, 3 close
+//! 40 size     u64  of the file                  28 kind   u8   1 records, 2 seal, 3 close, 4 gap
 //! 48 prev_end u64  where the log before ended   29 zeros  [u8; 3]
 //! 56 salt     u32  random per use of the file   32 records
 //! 60 zeros
@@ -35,7 +35,7 @@
 //!   synced, so what lies below `prev_end` must be readable. What lies between `prev_end` and
 //!   `base` was cut off by a recovery (or never used) and is no part of the log.
 //! * A seal (written when the log goes idle) and a close are frames without records: they only
-//!   carry `synced`.
+//!   carry `synced`. A gap holds zeros; `salvage` puts it where it could not read.
 //! * The record's own checksum is for reading by address; it includes the address.
 
 use crate::lsn::{Lsn, u64_from, usize_from};
@@ -95,8 +95,10 @@ impl SegmentHeader {
         page
     }
 
-    /// Version before checksum: a later release may have moved the checksum.
-    pub(crate) fn decode(page: &[u8]) -> Result<Self, BadHeader> {
+    /// The header at the beginning of a segment. Version before checksum: a later release may
+    /// have moved the checksum.
+    pub(crate) fn decode(segment: &[u8]) -> Result<Self, BadHeader> {
+        let page = segment.get(..HEADER_PAGE_BYTES).ok_or(BadHeader::Invalid)?;
         let field = |at| u64_at(page, at).ok_or(BadHeader::Invalid);
         if page.get(8..16) != Some(MAGIC) {
             return Err(BadHeader::Invalid);
@@ -125,6 +127,8 @@ pub(crate) enum FrameKind {
     Seal,
     /// Nothing, written by a clean stop.
     Close,
+    /// Zeros, in the place of what `salvage` could not read.
+    Gap,
 }
 
 impl FrameKind {
@@ -133,6 +137,7 @@ impl FrameKind {
             Self::Records => 1,
             Self::Seal => 2,
             Self::Close => 3,
+            Self::Gap => 4,
         }
     }
 
@@ -141,6 +146,7 @@ impl FrameKind {
             1 => Some(Self::Records),
             2 => Some(Self::Seal),
             3 => Some(Self::Close),
+            4 => Some(Self::Gap),
             _ => None,
         }
     }
@@ -253,8 +259,12 @@ impl<'a> FrameView<'a> {
 
     /// The records, in order: where each lies and its body.
     pub(crate) fn records(&self) -> Records<'a> {
+        let rest = match self.kind {
+            FrameKind::Gap => &[],
+            _ => self.records,
+        };
         Records {
-            rest: self.records,
+            rest,
             position: self.first,
         }
     }

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
+use crate::backup::backup;
 use crate::checkpoint::{self, Found};
 use crate::committer::Committer;
 use crate::error::{Damage, Error, Refused};
@@ -138,9 +139,7 @@ impl Journal {
     /// Whole segments are recycled, and never what the older of the two kept checkpoints would
     /// replay: without two checkpoints nothing is recycled. The wish is remembered.
     pub fn trim(&self, below: Lsn) {
-        let shared = self.shared();
-        let floor = checkpoints(shared).floor();
-        shared.trim(below, floor);
+        self.shared().trim(below);
     }
 
     /// How the journal is.
@@ -156,6 +155,16 @@ impl Journal {
     /// A snapshot of the counters.
     pub fn stats(&self) -> Stats {
         self.shared().stats()
+    }
+
+    /// Copies everything that a start needs into the empty directory `to`, while the journal is in
+    /// use: a data directory that recovers everything that was durable when the call began, and
+    /// more. Nothing is recycled or removed meanwhile. Answers where the copied log ends. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] if `to` is not empty, [`Error::Failed`], [`Error::Io`].
+    pub fn backup(&self, to: &Path) -> Result<Lsn, Error> {
+        backup(self.shared(), to)
     }
 
     /// Ends the journal: everything appended becomes durable, then a mark says that this was a
@@ -212,19 +221,12 @@ fn fill(shared: &Shared) {
     }
 }
 
-fn checkpoints(shared: &Shared) -> std::sync::MutexGuard<'_, checkpoint::Checkpoints> {
-    shared
-        .checkpoints
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-}
-
 pub(crate) fn write_checkpoint(
     shared: &Shared,
     at: Lsn,
     parts: impl Iterator<Item = Bytes>,
 ) -> Result<(), Error> {
-    let mut checkpoints = checkpoints(shared);
+    let mut checkpoints = shared.checkpoints();
     if let Some(last) = checkpoints.last().filter(|last| *last > at) {
         return Err(Error::CheckpointBehind { at, last });
     }
@@ -237,7 +239,7 @@ pub(crate) fn write_checkpoint(
         parts,
     )?;
     checkpoints.add(&*shared.files, &dir, at)?;
-    shared.trim(Lsn::ZERO, checkpoints.floor());
+    shared.checkpoint_added(checkpoints.floor());
     Ok(())
 }
 
@@ -316,7 +318,7 @@ pub(crate) fn open_shared(
 }
 
 /// Checks that nothing that was durable is missing, and finds the log's end and identity.
-fn check_log(
+pub(crate) fn check_log(
     found: &Found,
     segments: &[Arc<Segment>],
     dir: &Path,

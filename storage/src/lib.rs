@@ -25,6 +25,8 @@
 //! Invariant: no write or sync of the log is ever tried a second time.
 //! Invariant: no runtime, no notion of a message: nothing here that a replicated log could not do.
 
+mod backup;
+mod check;
 mod checkpoint;
 mod committer;
 mod error;
@@ -34,6 +36,7 @@ mod journal;
 mod lsn;
 mod pages;
 mod recovery;
+mod salvage;
 mod segment;
 mod settings;
 mod shared;
@@ -42,6 +45,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+pub use check::{CheckpointReport, PageReport, Report, SegmentReport, check};
 pub use error::{Damage, Error, Refused};
 pub use files::{DiskFiles, File, Files, Operation, SimFiles};
 pub use format::FORMAT_VERSION;
@@ -49,6 +53,7 @@ pub use journal::Journal;
 pub use lsn::{Appended, Lsn};
 pub use pages::{Owner, PageSettings, PageStore, PagedOwner};
 pub use recovery::Recovery;
+pub use salvage::{Salvaged, salvage};
 pub use settings::{Settings, SyncPolicy};
 pub use stats::{Health, Histogram, Stats};
 pub use tail::Urgency;

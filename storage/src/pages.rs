@@ -27,6 +27,7 @@
 //! Invariant: numbers (`seq`) of an owner grow, and a number never comes to mean another record.
 
 mod format;
+mod inspect;
 mod owner;
 mod store;
 #[cfg(test)]
@@ -34,6 +35,8 @@ mod tests;
 
 use std::fmt;
 
+pub(crate) use format::PageHeader;
+pub(crate) use inspect::{inspect_page, page_bytes};
 pub use store::PageStore;
 
 /// Whose records these are: a queue, a stream. Chosen by the caller, never given to another.

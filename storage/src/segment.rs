@@ -65,7 +65,7 @@ impl Segment {
     }
 }
 
-fn parse_name(name: &str) -> Option<u64> {
+pub(crate) fn parse_name(name: &str) -> Option<u64> {
     let base = name.strip_suffix(".seg").filter(|base| base.len() == 16)?;
     u64::from_str_radix(base, 16).ok()
 }

@@ -3,7 +3,8 @@
 //!
 //! Locks: `tail` (appenders and committer, memory copies only), `moved` (waiters), `live` (the
 //! segment map), `checkpoints` (held while one is written). None is taken under another, except
-//! all under `checkpoints`, and the pool's list of ready segments under `tail`.
+//! all under `checkpoints`, the pool's list of ready segments under `tail`, and its list of
+//! retired ones under `live`.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -38,7 +39,9 @@ pub(crate) struct Shared {
     pub(crate) files: Arc<dyn Files>,
     pub(crate) log: LogId,
     pub(crate) pool: Pool,
-    pub(crate) checkpoints: Mutex<Checkpoints>,
+    checkpoints: Mutex<Checkpoints>,
+    /// [`Checkpoints::floor`], readable while a checkpoint is being written.
+    floor: AtomicU64,
     pub(crate) counters: Counters,
     tail: Mutex<Tail>,
     /// Signals the committer.
@@ -54,7 +57,7 @@ pub(crate) struct Shared {
     trimmed: AtomicU64,
     live: RwLock<BTreeMap<u64, Arc<Segment>>>,
     /// Backups that are being made: nothing is recycled or removed meanwhile.
-    backups: AtomicUsize,
+    pub(crate) backups: AtomicUsize,
     failure: OnceLock<String>,
     callback: OnceLock<Callback>,
     _lock: Box<dyn Any + Send + Sync>,
@@ -108,6 +111,7 @@ impl Shared {
             files: parts.files,
             log: parts.log,
             pool: parts.pool,
+            floor: AtomicU64::new(parts.checkpoints.floor().0),
             checkpoints: Mutex::new(parts.checkpoints),
             counters: Counters::default(),
             tail: Mutex::new(parts.tail),
@@ -327,14 +331,33 @@ impl Shared {
         self.wake_filler();
     }
 
+    /// The checkpoints; held while one is written.
+    pub(crate) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
+        lock(&self.checkpoints)
+    }
+
+    /// A checkpoint was added: less of the log may be needed.
+    pub(crate) fn checkpoint_added(&self, floor: Lsn) {
+        self.floor.store(floor.0, Ordering::Release);
+        self.trim(Lsn::ZERO);
+    }
+
+    /// The segments of the log, oldest first.
+    pub(crate) fn live_segments(&self) -> Vec<Arc<Segment>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.values().cloned().collect()
+    }
+
     /// Remembers the wish and lets go of the segments that no checkpoint needs either.
-    pub(crate) fn trim(&self, below: Lsn, floor: Lsn) {
+    pub(crate) fn trim(&self, below: Lsn) {
         self.trim_below.fetch_max(below.0, Ordering::AcqRel);
+        let floor = self.floor.load(Ordering::Acquire);
+        let below = self.trim_below.load(Ordering::Acquire).min(floor);
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: a backup that lists the segments from now on finds them all.
         if self.is_backed_up() {
             return;
         }
-        let below = self.trim_below.load(Ordering::Acquire).min(floor.0);
-        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         let mut retired = Vec::new();
         while live.len() > 1
             && let Some(oldest) = live.first_entry()
@@ -344,9 +367,11 @@ impl Shared {
         }
         let trimmed = live.keys().next().copied().unwrap_or(0);
         self.trimmed.store(trimmed, Ordering::Release);
+        let is_some = !retired.is_empty();
+        // Under the lock, so that two trims cannot swap the order of removal.
+        self.pool.retire(retired);
         drop(live);
-        if !retired.is_empty() {
-            self.pool.retire(retired);
+        if is_some {
             self.wake_filler();
         }
     }

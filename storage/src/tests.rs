@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod running;
 mod threads;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,8 +63,7 @@ impl Stepped {
     }
 
     fn trim(&self, below: Lsn) -> Result<(), Error> {
-        let floor = self.shared.checkpoints.lock().unwrap().floor();
-        self.shared.trim(below, floor);
+        self.shared.trim(below);
         self.shared.refill()
     }
 }
