@@ -1,4 +1,5 @@
-//! The journal: a write-ahead log of opaque records, with checkpoints.
+//! The journal: a write-ahead log of opaque records, with checkpoints, and page files for what
+//! outlives it.
 //!
 //! It knows nothing of what it stores. One directory holds one log, owned by one process:
 //!
@@ -18,6 +19,9 @@
 //!                       `durable`, calls back                                     (committer.rs)
 //! filler thread         makes and recycles segments, watches the disk             (segment.rs)
 //! ```
+//!
+//! For an operator: [`check`] reports, [`salvage`] saves what is whole, `Journal::backup` copies
+//! a journal in use.
 //!
 //! Invariant: a position is durable only after `fdatasync` returned (or `write`, if the operator
 //! chose [`SyncPolicy::Os`]); there is no third state.

@@ -28,7 +28,9 @@
 
 mod format;
 mod inspect;
+mod open;
 mod owner;
+mod read;
 mod store;
 #[cfg(test)]
 mod tests;

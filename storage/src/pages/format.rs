@@ -31,6 +31,8 @@ use crate::lsn::{u64_from, usize_from};
 
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const RECORD_HEADER_BYTES: usize = 16;
+/// Numbers that one file can span: its bits take at most 64 KiB.
+pub(crate) const SPAN_MAX: u64 = 1 << 19;
 const FOOTER_BYTES_MIN: u64 = 24;
 const MAGIC: &[u8; 8] = b"BUSBARPG";
 const FOOTER_MAGIC: &[u8; 4] = b"FOOT";

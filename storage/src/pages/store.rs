@@ -10,20 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::format::{self, Bits, Found, HEADER_BYTES, PageHeader};
-use super::owner::{Book, Page};
+use super::format::{self, Bits, PageHeader, SPAN_MAX};
+use super::open::find_page;
+use super::owner::Book;
+use super::read::{Batch, Reader, State, find_next};
 use super::{Owner, PageSettings, PagedOwner};
-use crate::error::{Damage, Error};
-use crate::files::{File, Files, read_all};
-use crate::format::FORMAT_VERSION;
+use crate::error::Error;
+use crate::files::{File, Files};
 use crate::journal::Journal;
-use crate::lsn::{Lsn, u64_from, usize_from};
+use crate::lsn::u64_from;
 use crate::shared::Shared;
-
-/// Numbers that one file can span: its bits take at most 64 KiB.
-const SPAN_MAX: u64 = 1 << 19;
-/// Bytes read at a time.
-const READ_BYTES: usize = 256 << 10;
 
 /// The page files of a data directory. Clones are handles on the same store.
 ///
@@ -511,190 +507,9 @@ impl Pages {
     }
 }
 
-/// What one call of `read` gathers.
-struct Batch {
-    /// Everything below was looked at.
-    from: u64,
-    bytes_max: usize,
-    bytes: usize,
-    records: Vec<(u64, Bytes)>,
-}
-
-enum State {
-    Full,
-    End,
-    Bad,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.bytes >= self.bytes_max && !self.records.is_empty()
-    }
-
-    /// Takes the wanted records of one file.
-    fn fill(&mut self, first: u64, page: &Page, reader: &mut Reader<'_>) -> std::io::Result<State> {
-        while !self.is_full() {
-            let (seq, body) = match reader.next()? {
-                Next::Record(seq, _) if seq > page.last => return Ok(State::End),
-                Next::Record(seq, body) => (seq, body),
-                Next::End => return Ok(State::End),
-                Next::Bad => return Ok(State::Bad),
-            };
-            if seq < self.from {
-                continue;
-            }
-            self.from = seq.saturating_add(1);
-            if page.live.contains(seq.saturating_sub(first)) {
-                self.bytes += body.len();
-                // Its own allocation: one body must not hold the whole read.
-                self.records.push((seq, Bytes::copy_from_slice(body)));
-            }
-        }
-        Ok(State::Full)
-    }
-}
-
 impl Writer {
     fn has_room(&self, settings: &PageSettings, seq: u64, body: usize) -> bool {
         let bytes = u64_from(format::record_bytes(body));
         self.offset + bytes <= settings.file_bytes && seq - self.first < SPAN_MAX
     }
-}
-
-/// The file that holds the first wanted record at or behind `from`, and where to begin in it.
-fn find_next(book: &mut Book, from: u64) -> Option<(u64, Page, u64)> {
-    let start = book.page_of(from).unwrap_or(from);
-    let wanted = |(first, page): &(&u64, &Page)| {
-        page.last >= from && page.live.first_from(from.saturating_sub(**first)).is_some()
-    };
-    let (first, page) = book.pages.range(start..).find(wanted)?;
-    let offset = match book.cursor {
-        Some((file, offset, read)) if file == *first && read <= from => offset,
-        _ => u64_from(HEADER_BYTES),
-    };
-    Some((*first, page.clone(), offset))
-}
-
-/// Reads a file's records one after another, ahead.
-struct Reader<'a> {
-    file: &'a dyn File,
-    end: u64,
-    /// Where `bytes` begins in the file.
-    offset: u64,
-    bytes: Vec<u8>,
-    /// How many of `bytes` were given out.
-    used: usize,
-}
-
-enum Next<'a> {
-    Record(u64, &'a [u8]),
-    End,
-    Bad,
-}
-
-impl<'a> Reader<'a> {
-    const fn new(file: &'a dyn File, offset: u64, end: u64) -> Self {
-        Self {
-            file,
-            end,
-            offset,
-            bytes: Vec::new(),
-            used: 0,
-        }
-    }
-
-    fn position(&self) -> u64 {
-        self.offset + u64_from(self.used)
-    }
-
-    fn next(&mut self) -> std::io::Result<Next<'_>> {
-        if self.position() >= self.end {
-            return Ok(Next::End);
-        }
-        if let Found::Needs(bytes) = Found::at(self.rest()) {
-            self.load(bytes)?;
-            // The first read may only have shown how long the record is.
-            if let Found::Needs(bytes) = Found::at(self.rest()) {
-                self.load(bytes)?;
-            }
-        }
-        let from = self.used;
-        match Found::at(self.bytes.get(from..).unwrap_or(&[])) {
-            Found::Record { seq, body, whole } => {
-                self.used += whole;
-                Ok(Next::Record(seq, body))
-            }
-            Found::Needs(_) | Found::Bad => Ok(Next::Bad),
-        }
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.bytes.get(self.used..).unwrap_or(&[])
-    }
-
-    /// Reads at least so many bytes from the position on, as far as there are any.
-    fn load(&mut self, bytes: usize) -> std::io::Result<()> {
-        self.offset = self.position();
-        self.used = 0;
-        let left = usize_from(self.end - self.offset);
-        self.bytes.resize(bytes.max(READ_BYTES).min(left), 0);
-        let read = self.file.read_at(&mut self.bytes, self.offset)?;
-        self.bytes.truncate(read);
-        Ok(())
-    }
-}
-
-/// What a file holds, by its footer or by its records.
-fn find_page(files: &dyn Files, path: PathBuf, expected: PageHeader) -> Result<Page, Error> {
-    let file = files.open(&path).map_err(Error::io("open", &path))?;
-    let failed = || Error::io("read", &path);
-    let mut header = vec![0; HEADER_BYTES];
-    let read = file.read_at(&mut header, 0).map_err(failed())?;
-    header.truncate(read);
-    if let Some(found) = PageHeader::version(&header).filter(|found| *found > FORMAT_VERSION) {
-        return Err(Error::NewerVersion {
-            path,
-            found,
-            supported: FORMAT_VERSION,
-        });
-    }
-    if PageHeader::decode(&header) != Some(expected) {
-        // The name came after the synced header: it was there once.
-        return Err(Error::Damaged {
-            path,
-            at: Lsn::ZERO,
-            damage: Damage::PageHeader,
-        });
-    }
-    let size = file.size().map_err(failed())?;
-    let mut trailer = [0; 8];
-    file.read_at(&mut trailer, size.saturating_sub(8))
-        .map_err(failed())?;
-    if let Some(end) = format::footer_offset(size, &trailer) {
-        let mut footer = vec![0; usize_from(size - end)];
-        file.read_at(&mut footer, end).map_err(failed())?;
-        if let Some((last, live)) = format::decode_footer(&footer) {
-            return Ok(Page { last, end, live });
-        }
-    }
-    let bytes = read_all(&*file).map_err(failed())?;
-    Ok(scan(&bytes, expected.first))
-}
-
-/// The records of a file without footer, up to the first that does not check.
-fn scan(bytes: &[u8], first: u64) -> Page {
-    let mut page = Page {
-        last: first,
-        end: u64_from(HEADER_BYTES),
-        live: Bits::default(),
-    };
-    while let Some(rest) = bytes.get(usize_from(page.end)..)
-        && let Found::Record { seq, whole, .. } = Found::at(rest)
-        && seq.checked_sub(first).is_some_and(|index| index < SPAN_MAX)
-    {
-        page.live.insert(seq - first);
-        page.last = seq;
-        page.end += u64_from(whole);
-    }
-    page
 }

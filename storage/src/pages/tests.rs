@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Owner, PageSettings, PageStore};
 use crate::journal::open_shared;
-use crate::{Error, Health, Operation, Settings, SimFiles};
+use crate::{DiskFiles, Error, Health, Journal, Operation, Settings, SimFiles};
 
 const A: Owner = Owner(1);
 const B: Owner = Owner(0xb0b);
@@ -294,6 +294,34 @@ fn a_full_disk_is_survived_and_any_other_failure_fails_the_journal() {
         Err(Error::Io { .. })
     ));
     assert_eq!(store.pages_health(), Health::Failed);
+}
+
+#[test]
+fn real_files_beside_a_real_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        segment_bytes: 64 << 10,
+        frame_bytes_max: 8 << 10,
+        disk_min_free_bytes: 0,
+        ..Settings::new(dir.path())
+    };
+    let (journal, _) = Journal::open(settings.clone(), DiskFiles).unwrap();
+    let pages = PageStore::open(&journal, PageSettings { file_bytes: 2000 }).unwrap();
+    append(&pages, A, 1..=100);
+    pages.ack(A, [0..=50]);
+    pages.sweep().unwrap();
+    journal.close().unwrap();
+    drop(pages);
+    let (journal, _) = Journal::open(settings, DiskFiles).unwrap();
+    let pages = PageStore::open(&journal, PageSettings::default()).unwrap();
+    pages.ack(A, [0..=50]);
+    pages.confirm(A, Some(100)).unwrap();
+    assert_eq!(read_all(&pages, A, 0), (51..=100).collect::<Vec<_>>());
+    pages.drop_owner(A).unwrap();
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("pages")).unwrap().count(),
+        0
+    );
 }
 
 /// Random appends, acknowledgements and crashes of two owners against a model. What `append`
