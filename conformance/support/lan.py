@@ -33,7 +33,7 @@ def link(name: str, group: str, port: int, direction: str, **keys) -> str:
         f"port = {port}",
         f'direction = "{direction}"',
         'codec = "raw"',
-        f"message_bytes_max = {DATAGRAM_MAX}",
+        f'message_bytes_max = "{DATAGRAM_MAX}B"',
     ]
     # A list of plain texts is written the same way in Python and in TOML.
     lines += [f"{key} = {value!r}" for key, value in keys.items()]

@@ -34,7 +34,7 @@ class MqttClient(Inbox):
         if user is not None:
             self.client.username_pw_set(user, password)
         if will is not None:
-            self.client.will_set(will.topic.decode(), will.payload, will.qos, will.retain, will.properties)
+            self.client.will_set(will.topic, will.payload, will.qos, will.retain, will.properties)
         self._install_callbacks()
         self.connack = self._connect(gateway.port("mqtt"), clean, session_expiry_s, connect_properties or {})
 
