@@ -51,18 +51,23 @@ class Gateway:
 
     def start(self) -> "Gateway":
         """Starts the process and waits for its `ready` line."""
-        assert self._process is None, "already running"
-        self.ports = {}
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=subprocess.PIPE, stderr=log, text=True)
-        ready = threading.Event()
-        threading.Thread(target=self._read_output, args=(self._process, ready), daemon=True).start()
+        ready = self.launch()
         if not ready.wait(START_TIMEOUT_S) or self._process.poll() is not None:
             self.kill()
             raise AssertionError(f"the gateway did not become ready; its log ends:\n{self.log_tail()}")
         missing = [name for name in _PROTOCOLS if name not in self.ports]
         assert not missing, f"no 'listening on' line for {missing}"
         return self
+
+    def launch(self) -> threading.Event:
+        """Starts the process without waiting; the event is set when it is ready, or at its end."""
+        assert self._process is None, "already running"
+        self.ports = {}
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(self._command(), stdout=subprocess.PIPE, stderr=log, text=True)
+        ready = threading.Event()
+        threading.Thread(target=self._read_output, args=(self._process, ready), daemon=True).start()
+        return ready
 
     def stop(self) -> None:
         """SIGTERM, and waits for a clean end."""
