@@ -13,7 +13,7 @@ TAILS = ["line1/temp", "v1.2/x", "a.b/c", "a/b.c", "/a//b/", "Grüße/°C", "$in
 def topics() -> list[str]:
     """Topics of every shape, each unique, one of them with an empty first level."""
     made = [unique_topic(tail, root="hall") for tail in TAILS]
-    return made + ["/" + unique_topic("absolute", root="hall")]
+    return [*made, "/" + unique_topic("absolute", root="hall")]
 
 
 @pytest.mark.rule("C-address-1")

@@ -28,14 +28,14 @@ def test_an_amqp_event_loses_the_prefix_towards_mqtt(clients, prefix):
     clients.publisher("amqp").publish(topic, DATA, amqp=given)
     received = consumer.receive()
     assert (received.body, received.mqtt.content_type) == (DATA, "application/json")
-    assert received.mqtt.user_properties == [("app-id", "plc")] + ATTRIBUTES + [("zone", "3")]
+    assert received.mqtt.user_properties == [("app-id", "plc"), *ATTRIBUTES, ("zone", "3")]
 
 
 @pytest.mark.rule("C-cloudevents-2", "C-cloudevents-3")
 def test_an_mqtt_event_gets_the_prefix_towards_amqp(clients):
     topic = unique_topic()
     consumer = clients.consumer("amqp", topic)
-    given = MqttProperties(ATTRIBUTES + [("Zone-3", "x"), ("app-id", "plc")], content_type="application/json")
+    given = MqttProperties([*ATTRIBUTES, ("Zone-3", "x"), ("app-id", "plc")], content_type="application/json")
     clients.publisher("mqtt5").publish(topic, DATA, qos=0, mqtt=given)
     received = consumer.receive()
     headers = [("cloudEvents:" + name, "S", value.encode()) for name, value in ATTRIBUTES] + [("Zone-3", "S", b"x")]

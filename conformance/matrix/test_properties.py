@@ -34,7 +34,7 @@ def test_amqp_properties_become_user_properties_before_the_headers(clients):
     consumer = clients.consumer("mqtt5", topic)
     given = AmqpProperties(**NAMED_AMQP, cluster_id="old", headers=[("zone", "S", b"3")])
     clients.publisher("amqp").publish(topic, b"x", amqp=given)
-    assert consumer.receive().mqtt.user_properties == NAMED + [("zone", "3")]
+    assert consumer.receive().mqtt.user_properties == [*NAMED, ("zone", "3")]
 
 
 @pytest.mark.rule("C-properties-2")
@@ -42,7 +42,7 @@ def test_user_properties_of_these_names_become_amqp_properties(clients):
     topic = unique_topic()
     consumer = clients.consumer("amqp", topic)
     publisher = clients.mqtt(**LOGIN)
-    publisher.publish(topic, b"x", qos=0, mqtt=MqttProperties([("zone", "3")] + NAMED))
+    publisher.publish(topic, b"x", qos=0, mqtt=MqttProperties([("zone", "3"), *NAMED]))
     expected = AmqpProperties(**NAMED_AMQP, delivery_mode=1, headers=[("zone", "S", b"3")])
     assert consumer.receive().amqp == expected
 
@@ -87,7 +87,7 @@ FULL_AMQP = AmqpProperties(
     expiration="60000",
 )
 FULL_MQTT = MqttProperties(
-    NAMED_BUT_USER + [("zone", "3"), ("shift", "night")],
+    [*NAMED_BUT_USER, ("zone", "3"), ("shift", "night")],
     content_type="text/plain",
     correlation_data=b"c-1",
     response_topic="$reply/answers",

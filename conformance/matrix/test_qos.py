@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.clients import CONSUMERS, unique_topic, topic_for
+from support.clients import CONSUMERS, topic_for, unique_topic
 from support.properties import AmqpProperties
 
 

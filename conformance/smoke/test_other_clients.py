@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from pathlib import Path
 
 import kombu
 import pytest
@@ -108,3 +109,16 @@ class TestCelery:
             worker.terminate()
             errors = worker.communicate(timeout=10)[1].decode()
         assert answer.stdout == "[1, 2, 3, 4, 5]\n", answer.stderr + errors
+
+
+class TestJavaScript:
+    """The clients of the Node world: each script asserts by itself and ends with 0."""
+
+    @pytest.mark.parametrize(
+        "script, protocol", [("amqplib", "amqp"), ("mqttjs", "mqtt"), ("ioredis", "resp"), ("node-redis", "resp")]
+    )
+    def test_a_client_works(self, gateway, script, protocol):
+        file = Path(__file__).parent / f"node/{script}.mjs"
+        done = subprocess.run(["node", file, str(gateway.port(protocol))], capture_output=True, text=True, timeout=20,
+                              check=False)
+        assert done.returncode == 0, done.stderr

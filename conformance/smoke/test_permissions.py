@@ -77,12 +77,12 @@ class TestLogin:
         unknown = {"user": "nobody", "password": "guess"}
         with pytest.raises(pika.exceptions.ProbableAuthenticationError):
             connect(guarded.port("amqp"), **unknown)
-        with pytest.raises(redis.AuthenticationError, match="WRONGPASS|invalid username-password"):
+        with pytest.raises(redis.AuthenticationError, match=r"WRONGPASS|invalid username-password"):
             RedisPublisher(guarded, 3, **redis_login(unknown))
 
     def test_nobody_is_anonymous_when_guest_is_not_configured(self, guarded):
         assert MqttClient(guarded, V5).connack[0] in (0x86, 0x87)
-        with pytest.raises(redis.ResponseError, match="NOAUTH|Authentication required"):
+        with pytest.raises(redis.ResponseError, match=r"NOAUTH|Authentication required"):
             RedisPublisher(guarded, 2)
         with pytest.raises(pika.exceptions.ProbableAuthenticationError):
             connect(guarded.port("amqp"))

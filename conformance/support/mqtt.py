@@ -17,7 +17,8 @@ class MqttClient(Inbox):
 
     def __init__(self, gateway, version: int = V5, client_id: str = "", user: str | None = None,
                  password: str | None = None, clean: bool = True, session_expiry_s: int | None = None,
-                 will: paho.MQTTMessage | None = None, manual_ack: bool = False, connect_properties: dict | None = None):
+                 will: paho.MQTTMessage | None = None, manual_ack: bool = False,
+                 connect_properties: dict | None = None):
         super().__init__()
         self.version = version
         self._answers: queue.Queue = queue.Queue()

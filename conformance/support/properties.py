@@ -34,7 +34,7 @@ class AmqpProperties:
     def encode(self) -> bytes:
         """The property flags and the property list of a content header (AMQP 0-9-1 §4.2.6.1)."""
         flags, out = 0, b""
-        for bit, field in zip(range(15, 1, -1), fields(self)):
+        for bit, field in zip(range(15, 1, -1), fields(self), strict=True):
             value = getattr(self, field.name)
             if value is not None:
                 flags |= 1 << bit
@@ -46,7 +46,7 @@ class AmqpProperties:
         """The reverse of `encode`."""
         (flags,) = struct.unpack_from(">H", data)
         at, found = 2, cls()
-        for bit, field in zip(range(15, 1, -1), fields(cls)):
+        for bit, field in zip(range(15, 1, -1), fields(cls), strict=True):
             if flags & 1 << bit:
                 value, at = _decode(field.name, data, at)
                 setattr(found, field.name, value)

@@ -1,8 +1,8 @@
 """AMQP field tables with their types, which pika loses (it cannot write a float, and reads one as an integer).
 
 A table is a list of `(name, kind, value)`; the kind is the type's letter on the wire, as RabbitMQ uses them:
-`t` boolean, `b B s u I i l` integers, `f d` floats, `D` decimal as `(scale, unscaled)`, `S` long string and `x` byte array as bytes,
-`T` timestamp, `V` void, `A` array as a list of `(kind, value)`, `F` table.
+`t` boolean, `b B s u I i l` integers, `f d` floats, `D` decimal as `(scale, unscaled)`, `S` long string and `x` byte
+array as bytes, `T` timestamp, `V` void, `A` array as a list of `(kind, value)`, `F` table.
 """
 
 import struct
