@@ -151,6 +151,16 @@ impl Gateway {
 
     fn listen(&mut self, config: &Config) -> Result<(), StartError> {
         let listeners = &config.listeners;
+        let amqp = Arc::new(settings::amqp(config));
+        self.serve(
+            "amqp",
+            &listeners.amqp,
+            move |id, peer, conditions: &Conditions| {
+                let (shared, settings) = (&conditions.shared, Arc::clone(&amqp));
+                let broker = Arc::clone(&shared.broker);
+                amqp::Connection::new(broker, settings, id, peer, shared.clock.now())
+            },
+        )?;
         let mqtt = Arc::new(settings::mqtt(config));
         self.serve(
             "mqtt",
@@ -286,6 +296,7 @@ impl Gateway {
 
 fn new_broker(config: &Config, journal: &Arc<Journal>, timers: &Arc<Notify>) -> Arc<Broker> {
     let origins = vec![
+        &amqp::ORIGIN,
         &mqtt::ORIGIN,
         &mqtt::VOUCHED_ORIGIN,
         &resp::ORIGIN,

@@ -46,6 +46,27 @@ pub fn storage(config: &Config) -> storage::Settings {
     settings
 }
 
+/// What AMQP connections are told.
+#[must_use]
+pub fn amqp(config: &Config) -> amqp::Settings {
+    let keys = &config.amqp;
+    amqp::Settings {
+        vhost: vhost(&config.listeners.amqp),
+        product: keys.product.clone(),
+        version: keys.version.clone(),
+        cluster_name: keys.cluster_name.clone(),
+        frame_bytes_max: u32_of(keys.frame_max),
+        channels_max: keys.channel_max,
+        consumers_per_channel_max: count(keys.channel_consumers_max),
+        message_bytes_max: keys.message_bytes_max,
+        transaction_bytes_max: bytes(keys.transaction_bytes_max),
+        heartbeat_secs: u16_of(keys.heartbeat.as_secs()),
+        handshake_timeout_ms: ms(keys.handshake_timeout),
+        close_timeout_ms: ms(keys.close_timeout),
+        outbox: waiting(keys.waiting_max, keys.waiting_bytes_max),
+    }
+}
+
 /// What MQTT connections are told.
 #[must_use]
 pub fn mqtt(config: &Config) -> mqtt::Settings {
@@ -85,6 +106,7 @@ pub fn resp(config: &Config) -> resp::Settings {
     let keys = &config.resp;
     let defaults = resp::Settings::default();
     resp::Settings {
+        clients_max: count(config.listeners.resp.connections_max),
         vhost: vhost(&config.listeners.resp),
         requests: resp::wire::request::Limits {
             bulk_bytes_max: bytes(keys.bulk_bytes_max),

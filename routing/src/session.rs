@@ -347,7 +347,7 @@ mod tests {
         };
         let vhost = broker.vhost("/").unwrap();
         vhost
-            .open_session(Timestamp(0), open, &mut Wakes::default())
+            .open_session(Timestamp(0), &open, &mut Wakes::default())
             .unwrap()
             .session
     }

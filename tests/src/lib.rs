@@ -81,7 +81,8 @@ impl TestGateway {
 
     /// Ends it as a crash does: nobody is told, nothing is tidied up.
     pub fn crash(self) {
-        self.runtime.shutdown_background();
+        // The tasks let go of the data directory as they are dropped.
+        self.runtime.shutdown_timeout(PATIENCE);
         drop(self.gateway);
     }
 }

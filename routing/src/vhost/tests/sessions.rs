@@ -134,6 +134,7 @@ fn a_will_is_sent_after_its_delay_unless_the_client_returns_mqtt_3_1_3_9() {
         let will = Some(Will {
             message: Arc::clone(&message),
             delay_s: 5,
+            expiry_s: None,
         });
         let with_will = OpenSession {
             will,
