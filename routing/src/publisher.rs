@@ -117,6 +117,25 @@ impl Publisher {
         published
     }
 
+    /// [`Publisher::publish`] to several addresses at once (AMQP's sender-selected distribution):
+    /// everybody receives one copy, whichever of them lead to it.
+    pub fn publish_to_all(
+        &mut self,
+        now: Timestamp,
+        to: &[Arc<Resolved>],
+        message: &Arc<Message>,
+    ) -> Published {
+        let mut route = Route::default();
+        for to in to {
+            route.merge(self.vhost.route(&to.exchange, &to.address, message).route);
+        }
+        let mut published = route.deliver(now, message, &mut Enqueue::new(&mut self.wakes));
+        if message.retain && to.iter().any(|to| to.exchange.name.as_str() == BUS) {
+            published.lsn = self.vhost.retain(message).or(published.lsn);
+        }
+        published
+    }
+
     /// Wakes everybody who got something: call it once per batch.
     pub fn flush(&mut self) {
         self.wakes.wake_all();

@@ -54,6 +54,28 @@ pub struct Published {
 }
 
 impl Route {
+    /// Adds the receivers of another route that are not in this one.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for queue in other.queues {
+            if !self.queues.iter().any(|known| known.id == queue.id) {
+                self.queues.push(queue);
+            }
+        }
+        for target in other.targets {
+            let is_known = |known: &Target| {
+                known.subscriber.id == target.subscriber.id && known.matched == target.matched
+            };
+            if !self.targets.iter().any(is_known) {
+                self.targets.push(target);
+            }
+        }
+        for group in other.groups {
+            if !self.groups.iter().any(|known| Arc::ptr_eq(known, &group)) {
+                self.groups.push(group);
+            }
+        }
+    }
+
     /// Hands the message to everybody.
     pub(crate) fn deliver(
         &self,

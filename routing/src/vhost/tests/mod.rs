@@ -180,6 +180,30 @@ fn a_cached_route_ends_with_the_subscription() {
 }
 
 #[test]
+fn a_message_to_several_addresses_reaches_each_receiver_once() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let (both, one) = (declare(&vhost, "both"), declare(&vhost, "one"));
+    bind(&vhost, BUS, "both", "a");
+    bind(&vhost, BUS, "both", "b");
+    bind(&vhost, BUS, "one", "b");
+    let client = Client::new();
+    let options = SubscriptionOptions::default();
+    vhost.subscribe_filter(&client.subscriber, &filter("+"), options);
+    let mut publisher = Publisher::new(Arc::clone(&vhost));
+    let to = ["a", "b"].map(|key| {
+        let key = Bytes::from_static(key.as_bytes());
+        publisher
+            .resolve(BUS.as_bytes(), &key, KeyForm::Canonical)
+            .unwrap()
+    });
+    let (address, name) = (to[0].address.clone(), to[0].exchange.name.clone());
+    let message = MessageBuilder::new(address, name, Bytes::new(), &ORIGIN).build();
+    assert_eq!(publisher.publish_to_all(NOW, &to, &message).receivers, 3);
+    assert_eq!((both.status().messages, one.status().messages), (1, 1));
+}
+
+#[test]
 fn overlapping_filters_are_one_delivery_with_all_identifiers_mqtt_3_3_4_2() {
     let broker = broker(&RecordingJournal::new());
     let vhost = vhost(&broker);
