@@ -21,7 +21,7 @@ use crate::{
         frame::{Batch, FrameSpan, FrameType},
         properties::{Properties, PropertiesBuf, Property, PropertyValue, with_headers},
         publish::Publish,
-        table::{FieldTable, TableBuf},
+        table::{FieldTable, TableBuf, Value},
     },
 };
 
@@ -51,6 +51,8 @@ pub(super) struct Target {
     pub(super) exchange: Bytes,
     pub(super) key: Bytes,
     is_mandatory: bool,
+    /// The keys in the headers `CC` and `BCC`, to which the message goes as well.
+    copies: Vec<Bytes>,
 }
 
 /// A message on its way, and where to.
@@ -74,6 +76,7 @@ impl Channel {
             exchange: batch.share(publish.exchange),
             key: batch.share(publish.routing_key),
             is_mandatory: publish.mandatory,
+            copies: Vec::new(),
         };
         self.incoming = Some(Incoming { to, content: None });
         Ok(())
@@ -140,13 +143,18 @@ impl Channel {
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
         shared.has_published = true;
-        let to = resolve(shared, &target)?;
-        let message = self.message(shared, now, &to, (properties, body))?;
+        let to = resolve(shared, (&target.exchange, &target.key))?;
+        let (message, copies) = self.message(shared, now, &to, (properties, body))?;
+        for key in &copies {
+            // A key may lead to another exchange (`$topic/...`), which needs its own permission.
+            resolve(shared, (&target.exchange, key))?;
+        }
+        let target = Target { copies, ..target };
         let publishing = Publishing { target, message };
         if let Mode::Tx(transaction) = &mut self.mode {
             return transaction.publish(publishing, shared.settings.transaction_bytes_max);
         }
-        let published = self.hand_over(shared, now, (&publishing, Some(&to)), out);
+        let published = self.hand_over(shared, now, (&publishing, Some(to)), out);
         if let Mode::Confirm(confirms) = &mut self.mode {
             confirms.push(published.lsn, published.rejected);
             self.await_answer(shared);
@@ -160,12 +168,16 @@ impl Channel {
         &self,
         shared: &mut Shared,
         now: Timestamp,
-        (publishing, to): (&Publishing, Option<&Resolved>),
+        (publishing, to): (&Publishing, Option<Arc<Resolved>>),
         out: &mut OutBuf,
     ) -> Published {
-        let published = to.map_or_else(Published::default, |to| {
-            shared.publisher.publish(now, to, &publishing.message)
-        });
+        let published = match to {
+            None => Published::default(),
+            Some(to) if publishing.target.copies.is_empty() => {
+                shared.publisher.publish(now, &to, &publishing.message)
+            }
+            Some(to) => publish_copies(shared, now, publishing, to),
+        };
         let is_unroutable = published.receivers == 0 && !published.rejected;
         if publishing.target.is_mandatory && is_unroutable {
             let to = PublishedTo {
@@ -192,7 +204,7 @@ impl Channel {
         now: Timestamp,
         to: &Resolved,
         (raw_properties, payload): (Bytes, Bytes),
-    ) -> Result<Arc<Message>, Refused> {
+    ) -> Result<(Arc<Message>, Vec<Bytes>), Refused> {
         let facts = Facts::read(Properties::new(&raw_properties)?)?;
         let expires_at = facts.expiration.map(expiration_ms).transpose()?;
         if let Some(user) = facts.user_id {
@@ -222,7 +234,7 @@ impl Channel {
         message.priority = facts.priority;
         message.retain = retain;
         message.user_id_checked = facts.user_id.is_some();
-        Ok(message.build())
+        Ok((message.build(), copies_of(facts.headers)?))
     }
 
     /// The properties as receivers see them, if not as they came: direct reply-to gets its real name,
@@ -250,6 +262,49 @@ impl Channel {
     }
 }
 
+/// Publishes to the key and to those in `CC` and `BCC`, all at the same exchange.
+fn publish_copies(
+    shared: &mut Shared,
+    now: Timestamp,
+    publishing: &Publishing,
+    to: Arc<Resolved>,
+) -> Published {
+    let target = &publishing.target;
+    let mut all = vec![to];
+    for key in &target.copies {
+        let copy = shared
+            .publisher
+            .resolve(&target.exchange, key, KeyForm::RoutingKey);
+        // The exchange is there, as it was found for the key itself.
+        all.extend(copy);
+    }
+    shared
+        .publisher
+        .publish_to_all(now, &all, &publishing.message)
+}
+
+/// The keys in the headers `CC` and `BCC` (RabbitMQ: sender-selected distribution): arrays of long
+/// strings, in which other values are passed over.
+fn copies_of(headers: FieldTable<'_>) -> Result<Vec<Bytes>, Refused> {
+    let mut copies = Vec::new();
+    for name in ["CC", "BCC"] {
+        match headers.value(name.as_bytes()) {
+            None => {}
+            Some(Value::Array(keys)) => copies.extend(keys.values().filter_map(|key| match key {
+                Value::LongString(key) => Some(Bytes::copy_from_slice(key)),
+                _ => None,
+            })),
+            Some(other) => {
+                let kind = other.type_name();
+                return Err(Refused::precondition(format!(
+                    "invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}"
+                )));
+            }
+        }
+    }
+    Ok(copies)
+}
+
 fn unexpected(text: &str) -> Result<(), Refused> {
     Err(Refused::new(ReplyCode::UnexpectedFrame, text))
 }
@@ -271,15 +326,16 @@ fn check_header(shared: &Shared, header: &ContentHeader<'_>) -> Result<(), Refus
 }
 
 /// Finds the exchange, and whether the user may publish to it.
-fn resolve(shared: &mut Shared, target: &Target) -> Result<Arc<Resolved>, Refused> {
-    let found = shared
-        .publisher
-        .resolve(&target.exchange, &target.key, KeyForm::RoutingKey);
+fn resolve(
+    shared: &mut Shared,
+    (exchange, key): (&Bytes, &Bytes),
+) -> Result<Arc<Resolved>, Refused> {
+    let found = shared.publisher.resolve(exchange, key, KeyForm::RoutingKey);
     let to = match found {
         Ok(to) => to,
         Err(error) => {
             // RabbitMQ asks for permission first, so that nobody learns what is there.
-            let name = String::from_utf8_lossy(&target.exchange);
+            let name = String::from_utf8_lossy(exchange);
             shared.check(routing::Access::Write, Kind::Exchange, &name)?;
             return Err(shared.refused(error));
         }

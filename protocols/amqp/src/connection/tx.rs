@@ -137,7 +137,7 @@ impl Channel {
                 .publisher
                 .resolve(&target.exchange, &target.key, KeyForm::RoutingKey)
                 .ok();
-            let published = self.hand_over(shared, now, (&publishing, to.as_deref()), out);
+            let published = self.hand_over(shared, now, (&publishing, to), out);
             end = end.max(published.lsn);
             is_refused |= published.rejected;
         }

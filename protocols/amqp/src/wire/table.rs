@@ -169,6 +169,30 @@ impl<'a> Iterator for Values<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// RabbitMQ's name of the type, as its errors have it.
+    #[must_use]
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::Array(_) => "array",
+            Self::Binary(_) => "binary",
+            Self::Bool(_) => "bool",
+            Self::Decimal { .. } => "decimal",
+            Self::F64(_) => "double",
+            Self::F32(_) => "float",
+            Self::I8(_) => "byte",
+            Self::I16(_) => "short",
+            Self::I32(_) => "signedint",
+            Self::I64(_) => "long",
+            Self::LongString(_) => "longstr",
+            Self::Table(_) => "table",
+            Self::Timestamp(_) => "timestamp",
+            Self::U8(_) => "unsignedbyte",
+            Self::U16(_) => "unsignedshort",
+            Self::U32(_) => "unsignedint",
+            Self::Void => "void",
+        }
+    }
+
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         Some(match reader.u8()? {
             b'A' => Self::Array(FieldArray(reader.long_string()?)),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::wire::{deliver::put_return, replies::BasicReply};
+use crate::wire::{deliver::put_return, replies::BasicReply, table::ArrayBuf};
 
 fn get(bits: u8) -> Vec<u8> {
     method(
@@ -239,15 +239,27 @@ fn malformed_properties_close_the_connection() {
 }
 
 #[test]
-fn nobody_sees_bcc() {
-    let mut client = Client::with_queue(&broker());
+fn cc_and_bcc_are_keys_too_and_nobody_sees_bcc() {
+    let broker = broker();
+    let mut client = Client::with_queue(&broker);
+    for queue in ["r", "s"] {
+        client.send(&declare(queue, 0, &TableBuf::new()));
+    }
     client.send(&consume("q", "t", 0));
+    let keys = |keys: &[&[u8]]| {
+        let mut array = ArrayBuf::new();
+        keys.iter()
+            .for_each(|key| array.push(Value::LongString(key)));
+        array
+    };
+    let (cc, bcc) = (keys(&[b"r", b"q"]), keys(&[b"s"]));
+    let cc = Value::Array(cc.array());
     let sent = headers(&[
-        ("a", Value::U8(1)),
-        ("BCC", Value::Void),
+        ("CC", cc),
+        ("BCC", Value::Array(bcc.array())),
         ("b", Value::U8(2)),
     ]);
-    let kept = headers(&[("a", Value::U8(1)), ("b", Value::U8(2))]);
+    let kept = headers(&[("CC", cc), ("b", Value::U8(2))]);
     let expected = Delivered {
         tag: 1,
         redelivered: Redelivered::No,
@@ -259,6 +271,44 @@ fn nobody_sees_bcc() {
     assert_eq!(
         client.send(&publish_to(("", "q"), 0, &sent, b"x")),
         expected.bytes()
+    );
+    for queue in ["r", "s"] {
+        assert_eq!(
+            broker
+                .vhost("/")
+                .unwrap()
+                .queue(queue)
+                .unwrap()
+                .status()
+                .messages,
+            1
+        );
+    }
+}
+
+#[test]
+fn cc_of_another_type_is_refused() {
+    let text = "PRECONDITION_FAILED - invalid message: \
+                {unacceptable_type_in_header,\"CC\",longstr}";
+    let properties = headers(&[("CC", Value::LongString(b"r"))]);
+    let expected = channel_closed(406, text, MethodId::BASIC_PUBLISH);
+    assert_eq!(refusal(&properties), expected);
+}
+
+#[test]
+fn a_copy_needs_the_permission_of_where_it_leads() {
+    let settings = Settings::default();
+    let user = identity("^(amq\\.default|q)$", ".*");
+    let mut client = Client::open_as(&broker(), settings, user);
+    let mut keys = ArrayBuf::new();
+    keys.push(Value::LongString(b"$topic/a"));
+    let properties = headers(&[("CC", Value::Array(keys.array()))]);
+    let text = "ACCESS_REFUSED - write access to exchange 'amq.topic' in vhost '/' refused for \
+                user 'guest'";
+    let expected = channel_closed(403, text, MethodId::BASIC_PUBLISH);
+    assert_eq!(
+        client.send(&publish_to(("", "q"), 0, &properties, b"x")),
+        expected
     );
 }
 
