@@ -1,5 +1,5 @@
-//! Publisher confirms: which publishes are answered, in their order, and by as few frames as it takes
-//! (RabbitMQ: publisher confirms).
+//! Publisher confirms: which publishes are answered, in their order, and by as few frames as it
+//! takes (RabbitMQ: publisher confirms).
 
 use std::collections::VecDeque;
 

@@ -112,8 +112,8 @@ fn refuse_default(shared: &Shared, name: &Name) -> Result<(), Refused> {
     }
 }
 
-/// An argument that names an exchange which gets the messages of `owner`: the user must be allowed to
-/// take them from here and to put them there.
+/// An argument that names an exchange which gets the messages of `owner`: the user must be allowed
+/// to take them from here and to put them there.
 pub(super) fn check_target(
     shared: &mut Shared,
     kind: Kind,

@@ -6,8 +6,8 @@
 //!      └────────────────┴────────► Closed ◄─┴───────────┴► AwaitCloseOk ◄──┘
 //! ```
 //!
-//! Until the client has shown who it is, mistakes close the socket without a word, as RabbitMQ does;
-//! a client that announces `authentication_failure_close` is told that its login failed.
+//! Until the client has shown who it is, mistakes close the socket without a word, as RabbitMQ
+//! does; a client that announces `authentication_failure_close` is told that its login failed.
 
 use std::sync::Arc;
 

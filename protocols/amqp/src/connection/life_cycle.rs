@@ -17,7 +17,8 @@ use crate::{
 };
 
 impl Connection {
-    /// Opens, closes and cancels: what reaches beyond one channel. False if the frame is none of it.
+    /// Opens, closes and cancels: what reaches beyond one channel. False if the frame is none of
+    /// it.
     pub(super) fn handle_life_cycle(
         &mut self,
         now: Timestamp,

@@ -306,7 +306,8 @@ impl Connection {
                     first = Some(first.map_or(lsn, |first| first.min(lsn)));
                 }
             }
-            // One registration at a time: positions only rise, so the first asked for is the lowest.
+            // One registration at a time: positions only rise, so the first asked for is the
+            // lowest.
             let Some(lsn) = first.filter(|_| self.waits_for.is_none()) else {
                 return;
             };

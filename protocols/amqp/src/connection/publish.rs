@@ -237,8 +237,8 @@ impl Channel {
         Ok((message.build(), copies_of(facts.headers)?))
     }
 
-    /// The properties as receivers see them, if not as they came: direct reply-to gets its real name,
-    /// and the header `BCC` goes.
+    /// The properties as receivers see them, if not as they came: direct reply-to gets its real
+    /// name, and the header `BCC` goes.
     fn rewritten(&self, facts: &Facts<'_>) -> Result<Option<Vec<u8>>, Refused> {
         let wants_reply = facts.reply_to == Some(DIRECT_REPLY.as_bytes());
         let has_bcc = facts.headers.value(b"BCC").is_some();
@@ -318,7 +318,8 @@ fn check_header(shared: &Shared, header: &ContentHeader<'_>) -> Result<(), Refus
     }
     let (size, max) = (header.body_size, shared.settings.message_bytes_max);
     if size > max {
-        // Said before the body has come, so that it need not be kept: the closing channel ignores it.
+        // Said before the body has come, so that it need not be kept: the closing channel ignores
+        // it.
         let text = format!("message size {size} is larger than configured max size {max}");
         return Err(Refused::precondition(text));
     }

@@ -1,4 +1,5 @@
-//! The class queue: declare, delete, purge, bind, unbind, with RabbitMQ's checks in RabbitMQ's order.
+//! The class queue: declare, delete, purge, bind, unbind, with RabbitMQ's checks in RabbitMQ's
+//! order.
 
 use routing::{Access, Error, Name, OutBuf, QueueOptions, error::Kind, vhost::Declare};
 

@@ -1,5 +1,5 @@
-//! What the authentication mechanisms say: PLAIN (RFC 4616), AMQPLAIN (a field table, from OpenAMQ),
-//! ANONYMOUS (RFC 4505).
+//! What the authentication mechanisms say: PLAIN (RFC 4616), AMQPLAIN (a field table, from
+//! OpenAMQ), ANONYMOUS (RFC 4505).
 
 use bytes::Bytes;
 use routing::Credentials;

@@ -1,5 +1,5 @@
-//! What the channels of one connection share: the virtual host, the way into the core, who is asking,
-//! and what is gathered while a batch of input is handled.
+//! What the channels of one connection share: the virtual host, the way into the core, who is
+//! asking, and what is gathered while a batch of input is handled.
 
 use std::{collections::HashMap, sync::Arc};
 

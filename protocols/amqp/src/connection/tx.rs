@@ -1,5 +1,5 @@
-//! Transactions of the class tx: publishes and settlements wait here for the commit, which is answered
-//! when everything is safe (AMQP 0-9-1 §1.9; RabbitMQ: atomic per queue only).
+//! Transactions of the class tx: publishes and settlements wait here for the commit, which is
+//! answered when everything is safe (AMQP 0-9-1 §1.9; RabbitMQ: atomic per queue only).
 
 use routing::{KeyForm, Lsn, OutBuf, Timestamp};
 

@@ -1,7 +1,8 @@
 //! The only bridge between AMQP's words and the core's: properties, tables, names and errors.
 //!
-//! Conversions follow the rules of the project's conversion page, named here by their ids. A message
-//! that AMQP wrote is never converted on its way to AMQP: its bytes are relayed (C-properties-4).
+//! Conversions follow the rules of the project's conversion page, named here by their ids. A
+//! message that AMQP wrote is never converted on its way to AMQP: its bytes are relayed
+//! (C-properties-4).
 
 mod inbound;
 mod outbound;

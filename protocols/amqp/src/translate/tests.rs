@@ -1,4 +1,4 @@
-//! Tests.
+//! Keys cut to a short string, and headers that say yes.
 
 use super::{outbound::cut_len, *};
 

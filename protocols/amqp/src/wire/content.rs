@@ -118,8 +118,8 @@ pub fn payload_max(frame_max: u32) -> u32 {
 }
 
 /// Writes the header frame and the body frames of one message. `properties` are flags and values
-/// as [`Properties`] reads them. Properties that do not fit a frame are sent in one nevertheless, as
-/// RabbitMQ does: 0-9-1 cannot split a header frame.
+/// as [`Properties`] reads them. Properties that do not fit a frame are sent in one nevertheless,
+/// as RabbitMQ does: 0-9-1 cannot split a header frame.
 pub fn put_content(
     out: &mut OutBuf,
     channel: ChannelId,

@@ -1,8 +1,8 @@
 //! Walks a method's arguments before amq-protocol sees them.
 //!
 //! amq-protocol parses nested tables by recursion without a bound: one frame of 14 KB, sent before
-//! login, would overflow the stack and abort the process. It also allocates per value, so a bound on
-//! their number is a bound on memory. The walk here is a loop over a fixed stack.
+//! login, would overflow the stack and abort the process. It also allocates per value, so a bound
+//! on their number is a bound on memory. The walk here is a loop over a fixed stack.
 
 use super::{Malformed, method_id::MethodId, reader::Reader};
 

@@ -1,8 +1,8 @@
-//! The methods a client sends, other than publish, ack, nack and reject: parsed by amq-protocol, told
-//! in types of our own.
+//! The methods a client sends, other than publish, ack, nack and reject: parsed by amq-protocol,
+//! told in types of our own.
 //!
-//! Tables are taken from the bytes as they came (see [`table`](super::table)); amq-protocol's sorted
-//! maps would lose order and duplicates. Names are UTF-8: the guard has refused others.
+//! Tables are taken from the bytes as they came (see [`table`](super::table)); amq-protocol's
+//! sorted maps would lose order and duplicates. Names are UTF-8: the guard has refused others.
 
 use amq_protocol::{
     protocol::{AMQPClass, access, basic, channel, confirm, connection, exchange, queue, tx},

@@ -3,7 +3,7 @@
 //! ```text
 //! | flags u16 | content-type s | content-encoding s | headers F | delivery-mode u8 | priority u8 |
 //!   | correlation-id s | reply-to s | expiration s | message-id s | timestamp u64 | type s |
-//!   | user-id s | app-id s | cluster-id s |          each only if its flag is set; bit 15 is the first
+//!   | user-id s | app-id s | cluster-id s |      each only if its flag is set, the first is bit 15
 //! ```
 //!
 //! AMQP 0-9-1 §4.2.6.1, §1.8.3. Short strings here may be any bytes, as in RabbitMQ. Bit 1 means
@@ -98,7 +98,8 @@ impl<'a> Properties<'a> {
     /// Takes flags and values; what follows is read on demand.
     ///
     /// # Errors
-    /// [`Malformed::Fields`] without flags, [`Malformed::PropertyFlags`] with a second word of them.
+    /// [`Malformed::Fields`] without flags, [`Malformed::PropertyFlags`] with a second word of
+    /// them.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let flags = Reader::new(bytes).u16().ok_or(Malformed::Fields)?;
         if flags & CONTINUATION != 0 {

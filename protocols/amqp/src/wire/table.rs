@@ -5,12 +5,13 @@
 //! array:  | length u32 |          type u8 | value ... |          type u8 | value ... |
 //!
 //! type  b i8   s i16   I i32   l L i64   f f32   d f64   t bool   T u64 seconds   V nothing
-//!       B u8   u u16   i u32             D u8 scale, u32        S x u32 + bytes   F table   A array
+//!       B u8   u u16   i u32             D u8 scale, u32        S x u32 + bytes   F table   A
+//! array
 //! ```
 //!
 //! The types are RabbitMQ's reading of AMQP 0-9-1 §4.2.5.5 (its "errata": `s` is a short integer,
-//! `l` and `L` are both signed). Order, duplicates and types survive, which amq-protocol's sorted map
-//! does not give; and an edit copies the entries it does not touch byte for byte.
+//! `l` and `L` are both signed). Order, duplicates and types survive, which amq-protocol's sorted
+//! map does not give; and an edit copies the entries it does not touch byte for byte.
 //!
 //! Reading ends early where the bytes are malformed. What is kept or relayed was walked by
 //! [`check_table`](super::guard::check_table) first, so it does not. Nested tables are handed out,

@@ -1,3 +1,5 @@
+//! Publisher confirms, and what a full disk does to publishers.
+
 use super::*;
 use crate::wire::settle::{Extent, put_ack, put_nack};
 

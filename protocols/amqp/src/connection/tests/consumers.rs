@@ -1,3 +1,5 @@
+//! Receiving: consumers, credit, settlement, cancellation.
+
 use super::*;
 use crate::wire::{deliver::put_get_ok, replies::BasicReply};
 

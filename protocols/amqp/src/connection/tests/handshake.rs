@@ -1,3 +1,5 @@
+//! From the first octets to the last: handshake, limits, channels, closing.
+
 use routing::{AuthError, Event, Wakes};
 
 use super::*;

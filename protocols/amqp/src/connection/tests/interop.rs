@@ -1,5 +1,5 @@
-//! What other protocols' messages look like here, and ours to them: the rules of the conversion page
-//! by their ids.
+//! What other protocols' messages look like here, and ours to them: the rules of the conversion
+//! page by their ids.
 
 use routing::{
     Address, KeyForm, Message, MessageBuilder, Origin, Properties, Publisher, QoS, ReplyTo, Table,
@@ -57,7 +57,8 @@ fn message(
     builder.build()
 }
 
-/// Publishes on the bus as another protocol does; gives what a consumer of everything there receives.
+/// Publishes on the bus as another protocol does; gives what a consumer of everything there
+/// receives.
 fn received(message: &Arc<Message>) -> Vec<u8> {
     let broker = broker();
     let mut client = Client::with_queue(&broker);
@@ -113,7 +114,8 @@ fn c_address_6_cuts_a_long_key_between_characters() {
 
 #[test]
 fn c_headers_1_and_2_c_content_type_c_correlation_1_c_properties_1() {
-    let properties = b"\xbc\xc0\x0atext/plain\0\0\0\x1b\x01aS\0\0\0\x011\x01bA\0\0\0\x0cS\0\0\0\x01xS\0\0\0\x01y\
+    let properties = b"\xbc\xc0\x0atext/plain\
+        \0\0\0\x1b\x01aS\0\0\0\x011\x01bA\0\0\0\x0cS\0\0\0\x01xS\0\0\0\x01y\
         \x01\x03\x02id\x01m\0\0\0\0\0\0\0\x05";
     assert_eq!(
         received(&message("a", b"\x01", |_| {})),

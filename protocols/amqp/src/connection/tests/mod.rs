@@ -1,5 +1,5 @@
-//! Whole connections on a real broker: bytes in, exact bytes out, on a clock that stands still unless
-//! a test moves it.
+//! Whole connections on a real broker: bytes in, exact bytes out, on a clock that stands still
+//! unless a test moves it.
 
 mod confirms;
 mod consumers;

@@ -1,3 +1,5 @@
+//! Messages coming in: content, returns, properties, direct reply-to.
+
 use super::*;
 use crate::wire::{deliver::put_return, replies::BasicReply, table::ArrayBuf};
 

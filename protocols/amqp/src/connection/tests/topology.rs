@@ -1,3 +1,5 @@
+//! Queues, exchanges, bindings, permissions, and how each is refused.
+
 use super::*;
 use crate::wire::replies::{ExchangeReply, QueueReply};
 
@@ -135,7 +137,8 @@ fn an_exclusive_queue_is_locked_and_ends_with_its_connection() {
     let broker = broker();
     let mut owner = Client::open(&broker);
     owner.send(&declare("xq", EXCLUSIVE | DURABLE, &TableBuf::new()));
-    let text = "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'xq' in vhost '/'. \
+    let text = "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'xq' in vhost \
+                '/'. \
                 It could be originally declared on another connection or the exclusive property \
                 value does not match that of the original declaration.";
     let mut other = Client::open(&broker);

@@ -1,3 +1,5 @@
+//! The class tx.
+
 use super::*;
 use crate::wire::replies::{BasicReply, QueueReply, TxReply};
 

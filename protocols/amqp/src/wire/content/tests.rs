@@ -1,3 +1,5 @@
+//! Content headers and bodies.
+
 use amq_protocol::{
     frame::{AMQPFrame, parse_frame},
     types::ShortString,

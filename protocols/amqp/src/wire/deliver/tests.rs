@@ -1,3 +1,5 @@
+//! Deliver, get-ok and return.
+
 use amq_protocol::{
     frame::{AMQPFrame, parse_frame},
     protocol::{AMQPClass, basic},

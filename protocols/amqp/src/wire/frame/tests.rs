@@ -1,3 +1,5 @@
+//! Splitting frames and protocol headers.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Hostile tables and arguments.
+
 use super::*;
 
 /// `count` tables inside each other, innermost empty: `1 'a' 'F' length ...`.

@@ -1,3 +1,5 @@
+//! Methods as amq-protocol's clients send them.
+
 use amq_protocol::{
     frame::WriteContext,
     protocol::gen_class,

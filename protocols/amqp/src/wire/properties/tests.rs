@@ -1,3 +1,5 @@
+//! Property flags and values.
+
 use amq_protocol::protocol::basic::{AMQPProperties, gen_properties, parse_properties};
 use amq_protocol::{frame::WriteContext, types::FieldTable as OracleTable};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Methods a server sends.
+
 use super::*;
 use crate::wire::method_id::MethodId;
 

@@ -1,3 +1,5 @@
+//! Field tables, against amq-protocol as oracle.
+
 use amq_protocol::types::{AMQPValue, FieldTable as OracleTable, parsing::parse_field_table};
 use proptest::prelude::*;
 
