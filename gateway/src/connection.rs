@@ -117,19 +117,19 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         self.set_timer();
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
         let now = self.conditions.shared.clock.now();
-        let has_answer = ready.answer.is_some();
+        let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
         if let Some(response) = ready.answer {
             self.front.handle_response(now, response, &mut self.out);
         }
-        // What came while a request was being answered has waited for this.
-        if ready.input || (has_answer && !self.input.is_empty()) {
+        if ready.timer {
+            self.front.handle_timeout(now, &mut self.out);
+        }
+        // A front that waits for something leaves its input alone; the news may be just that.
+        if ready.input || (has_news && !self.input.is_empty()) {
             self.front.handle_input(now, &mut self.input, &mut self.out);
         }
         if ready.outbox || ready.wrote {
             self.front.handle_outbox(now, &mut self.out);
-        }
-        if ready.timer {
-            self.front.handle_timeout(now, &mut self.out);
         }
         if ready.stop {
             self.told_to_stop = true;
@@ -214,7 +214,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
             let anonymous = self.conditions.anonymous;
             self.answer = Some(Box::pin(async move {
-                let authenticator = &shared.authenticator;
+                let authenticator = shared.authenticator.load_full();
                 let identity = authenticator.authenticate(credentials, peer, anonymous);
                 Response::Authenticated(identity.await)
             }));

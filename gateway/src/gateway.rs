@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use routing::{Broker, ConnectionId, Lsn, Peer};
 use rustix::rand::{GetRandomFlags, getrandom};
 use storage::{DiskFiles, Health};
@@ -14,16 +15,21 @@ use tracing::{debug, error, warn};
 
 use crate::auth::{Anonymous, Authenticator};
 use crate::clock::Clock;
-use crate::config::{Config, Listener};
+use crate::config::{Config, HttpListener, Listener};
 use crate::connection::{Conditions, drive};
+use crate::http;
 use crate::journal::{self, Journal, RecoverError};
 use crate::listener::{self, BindError};
-use crate::net::lan::LanTask;
+use crate::metrics::Connections;
+use crate::net::lan::{Counters, LanTask};
 use crate::settings;
 use crate::shutdown::Shutdown;
 
 /// How often it is looked whether a checkpoint is due.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
+
+/// The protocols whose connections are counted.
+const PROTOCOLS: [&str; 4] = ["amqp", "mqtt", "resp", "http"];
 
 /// A checkpoint is due after this long, if anything was journalled.
 const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
@@ -35,10 +41,27 @@ pub struct Shared {
     pub clock: Clock,
     /// The core.
     pub broker: Arc<Broker>,
-    /// Who may come in.
-    pub authenticator: Authenticator,
+    /// Who may come in; replaced when the configuration is read again.
+    pub authenticator: ArcSwap<Authenticator>,
+    /// The core's journal.
+    pub journal: Arc<Journal>,
     /// Tasks, and their end.
     pub shutdown: Shutdown,
+    /// Connections by protocol.
+    pub connections: [(&'static str, Connections); 4],
+    /// The numbers of each LAN link, by its name.
+    pub lan_links: Vec<(String, Arc<Counters>)>,
+}
+
+impl Shared {
+    /// The counters of a protocol's connections.
+    #[must_use]
+    pub fn connections_of(&self, protocol: &str) -> Option<&Connections> {
+        self.connections
+            .iter()
+            .find(|(name, _)| *name == protocol)
+            .map(|(_, counts)| counts)
+    }
 }
 
 /// Why the gateway does not start.
@@ -66,16 +89,30 @@ pub enum StartError {
     Io(#[from] std::io::Error),
 }
 
+/// Why a new configuration was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It changes what only a restart can change.
+    #[error("only a restart changes {sections}; nothing was changed")]
+    Fixed {
+        /// The sections that differ.
+        sections: String,
+    },
+    /// The system refused something.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    journal: Arc<Journal>,
+    /// What it runs with.
+    config: Config,
     window_bytes: u64,
     failed: Arc<Notify>,
     /// The bound addresses, by protocol, in the order of the configuration.
     pub addresses: Vec<(&'static str, SocketAddr)>,
-    drain_timeout: Duration,
 }
 
 impl Gateway {
@@ -93,24 +130,28 @@ impl Gateway {
         journal::recover(&broker, &journal, recovery, clock.now())?;
         let failed = Arc::new(Notify::new());
         watch_journal(&journal, &broker, &failed);
-        let authenticator = Authenticator::new(config)?;
-        let shutdown = Shutdown::default();
+        let links = open_lan_links(config, &broker)?;
+        let lan_links = links
+            .iter()
+            .map(|(name, link)| (name.clone(), link.counters()));
         let shared = Arc::new(Shared {
             clock,
+            lan_links: lan_links.collect(),
             broker,
-            authenticator,
-            shutdown,
+            authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
+            journal,
+            shutdown: Shutdown::default(),
+            connections: PROTOCOLS.map(|protocol| (protocol, Connections::default())),
         });
         let mut gateway = Self {
             shared,
-            journal,
+            config: config.clone(),
             window_bytes: log_settings.segment_bytes * u64::from(log_settings.segment_count_max),
             failed,
             addresses: Vec::new(),
-            drain_timeout: config.shutdown.drain_timeout,
         };
         gateway.listen(config)?;
-        gateway.open_lan_links(config)?;
+        gateway.run_lan_links(links);
         gateway.run_timers(timers);
         gateway.run_checkpoints();
         Ok(gateway)
@@ -124,6 +165,25 @@ impl Gateway {
         print("ready");
     }
 
+    /// Takes a new configuration, all or nothing. Users and permissions hold for whoever logs in from
+    /// now on; everything else needs a restart.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; everything is as it was then.
+    pub fn reload(&mut self, config: &Config) -> Result<(), ReloadError> {
+        let fixed = config.differences(&self.config);
+        if !fixed.is_empty() {
+            return Err(ReloadError::Fixed {
+                sections: fixed.join(", "),
+            });
+        }
+        self.shared
+            .authenticator
+            .store(Arc::new(Authenticator::new(config)?));
+        self.config = config.clone();
+        Ok(())
+    }
+
     /// Waits until the journal has failed: nothing more can be promised to anybody then, and the
     /// process must end and recover.
     pub async fn failed(&self) {
@@ -135,16 +195,21 @@ impl Gateway {
     /// # Errors
     /// When the journal could not be closed; a start recovers what is safe.
     pub async fn stop(self) -> Result<(), storage::Error> {
-        if !self.shared.shutdown.finish(self.drain_timeout).await {
+        if !self
+            .shared
+            .shutdown
+            .finish(self.config.shutdown.drain_timeout)
+            .await
+        {
             warn!("some connections did not end in time");
         }
-        let (broker, journal) = (Arc::clone(&self.shared.broker), self.journal);
-        let window_bytes = self.window_bytes;
+        let (shared, window_bytes) = (self.shared, self.window_bytes);
         let closed = tokio::task::spawn_blocking(move || {
-            if let Err(failure) = journal::checkpoint(&broker, &journal, window_bytes) {
+            let checkpoint = journal::checkpoint(&shared.broker, &shared.journal, window_bytes);
+            if let Err(failure) = checkpoint {
                 journal::log_checkpoint_failure(&failure);
             }
-            journal.log().clone().close()
+            shared.journal.log().clone().close()
         });
         closed.await.unwrap_or(Ok(()))
     }
@@ -181,7 +246,8 @@ impl Gateway {
                 let broker = Arc::clone(&shared.broker);
                 resp::Connection::new(broker, server, id, peer, shared.clock.now())
             },
-        )
+        )?;
+        self.watch(&listeners.http)
     }
 
     fn serve<F>(
@@ -225,23 +291,29 @@ impl Gateway {
         Ok(())
     }
 
-    fn open_lan_links(&self, config: &Config) -> Result<(), StartError> {
-        for link in &config.lan {
-            let Some(vhost) = self.shared.broker.vhost(&link.vhost) else {
-                continue;
+    /// The HTTP listener of those who watch the gateway.
+    fn watch(&mut self, config: &HttpListener) -> Result<(), StartError> {
+        for address in config.bind.iter().filter(|_| config.enabled) {
+            let listener = listener::bind("http", *address)?;
+            self.addresses.push(("http", listener.local_addr()?));
+            let shared = Arc::clone(&self.shared);
+            let serve = {
+                let shared = Arc::clone(&self.shared);
+                move |stream, _| http::serve(stream, Arc::clone(&shared))
             };
-            let task = LanTask::open(link.clone(), Arc::clone(vhost)).map_err(|source| {
-                StartError::Lan {
-                    link: link.name.clone(),
-                    source,
-                }
-            })?;
-            let (clock, stop) = (self.shared.clock, self.shared.shutdown.token().clone());
-            self.shared
-                .shutdown
-                .spawn("lan", task.run(move || clock.now(), stop));
+            let accepting =
+                listener::accept("http", listener, config.connections_max, shared, serve);
+            self.shared.shutdown.spawn("listener", accepting);
         }
         Ok(())
+    }
+
+    fn run_lan_links(&self, links: Vec<(String, LanTask)>) {
+        for (_, link) in links {
+            let (clock, stop) = (self.shared.clock, self.shared.shutdown.token().clone());
+            let running = link.run(move || clock.now(), stop);
+            self.shared.shutdown.spawn("lan", running);
+        }
     }
 
     /// Sleeps until the core has something to do, which for an idle core is never.
@@ -268,7 +340,8 @@ impl Gateway {
     /// Writes a checkpoint after every quarter of the journal's window, and after a while if
     /// anything happened.
     fn run_checkpoints(&self) {
-        let (shared, journal) = (Arc::clone(&self.shared), Arc::clone(&self.journal));
+        let shared = Arc::clone(&self.shared);
+        let journal = Arc::clone(&shared.journal);
         let window_bytes = self.window_bytes;
         self.shared.shutdown.spawn("checkpoints", async move {
             let stop = shared.shutdown.token().clone();
@@ -310,6 +383,22 @@ fn new_broker(config: &Config, journal: &Arc<Journal>, timers: &Arc<Notify>) -> 
         origins,
         Box::new(move || timers.notify_one()),
     ))
+}
+
+fn open_lan_links(config: &Config, broker: &Broker) -> Result<Vec<(String, LanTask)>, StartError> {
+    let mut links = Vec::new();
+    for link in &config.lan {
+        if let Some(vhost) = broker.vhost(&link.vhost) {
+            let name = link.name.clone();
+            let opened = LanTask::open(link.clone(), Arc::clone(vhost));
+            let opened = opened.map_err(|source| StartError::Lan {
+                link: name.clone(),
+                source,
+            })?;
+            links.push((name, opened));
+        }
+    }
+    Ok(links)
 }
 
 /// A number that nobody can guess.

@@ -92,8 +92,12 @@ pub async fn accept<Serving>(
         }
         let peer = peer_of(&stream, address);
         let serving = serve(stream, peer);
+        let counting = Arc::clone(&shared);
         shared.shutdown.spawn(protocol, async move {
+            let counts = counting.connections_of(protocol);
+            counts.iter().for_each(|counts| counts.open());
             serving.await;
+            counts.iter().for_each(|counts| counts.close());
             drop(place);
         });
     }

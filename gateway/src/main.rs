@@ -1,6 +1,7 @@
 //! The `busbar` binary: arguments, configuration, run, exit code.
 
-use std::io::Write;
+use std::error::Error;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,6 +9,7 @@ use gateway::cli::{Arguments, Command};
 use gateway::config::Config;
 use gateway::{Gateway, passwd};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let levels = EnvFilter::new(&config.log.level);
     tracing_subscriber::fmt()
         .with_env_filter(levels)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -36,23 +39,37 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     runtime
-        .block_on(run(&config))
+        .block_on(run(&arguments, &config))
         .unwrap_or_else(|error| fail(&*error))
 }
 
-async fn run(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Box<dyn Error>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let gateway = Gateway::start(config)?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut gateway = Gateway::start(config)?;
     gateway.announce(|line| drop(say(line)));
-    tokio::select! {
-        // The log has said why. What is not safe must not be acknowledged: no drain.
-        () = gateway.failed() => return Ok(ExitCode::FAILURE),
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    loop {
+        tokio::select! {
+            // The log has said why. What is not safe must not be acknowledged: no drain.
+            () = gateway.failed() => return Ok(ExitCode::FAILURE),
+            _ = hang_up.recv() => reload(arguments, &mut gateway),
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
     }
     gateway.stop().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration again; whatever is wrong with it leaves everything as it was.
+fn reload(arguments: &Arguments, gateway: &mut Gateway) {
+    let loaded = arguments.load().map_err(|error| error.to_string());
+    let taken = loaded.and_then(|config| gateway.reload(&config).map_err(|e| e.to_string()));
+    match taken {
+        Ok(()) => info!("configuration reloaded"),
+        Err(reason) => warn!(%reason, "configuration not reloaded"),
+    }
 }
 
 /// Prints a line at once, also into a pipe; whether anybody reads it does not matter.
@@ -62,7 +79,7 @@ fn say(line: &str) -> std::io::Result<()> {
     stdout.flush()
 }
 
-fn fail(error: &dyn std::error::Error) -> ExitCode {
+fn fail(error: &dyn Error) -> ExitCode {
     let mut text = format!("busbar: {error}");
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -145,17 +145,21 @@ impl Outbox {
         former.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends this connection's ownership, if it still has it; returns what waited.
+    /// Ends this connection's ownership, if it still has it, and wakes it to find out; returns what
+    /// waited.
     pub fn detach(&self, owner: ConnectionId) -> Vec<Item> {
-        let mut state = self.state.lock();
-        if state.owner != Some(owner) {
-            return Vec::new();
-        }
-        state.owner = None;
-        state.waker = None;
-        state.starved.clear();
-        state.bytes = 0;
-        std::mem::take(&mut state.items).into()
+        let (items, waker) = {
+            let mut state = self.state.lock();
+            if state.owner != Some(owner) {
+                return Vec::new();
+            }
+            state.owner = None;
+            state.starved.clear();
+            state.bytes = 0;
+            (std::mem::take(&mut state.items), state.waker.take())
+        };
+        waker.into_iter().for_each(Waker::wake);
+        items.into()
     }
 
     /// Takes what queues have put in, and nothing else: they want it back.

@@ -223,6 +223,28 @@ impl Config {
         }
     }
 
+    /// The sections, but for users and authentication, in which this configuration differs from
+    /// another.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let sections = [
+            ("[listeners]", self.listeners == other.listeners),
+            ("[amqp]", self.amqp == other.amqp),
+            ("[mqtt]", self.mqtt == other.mqtt),
+            ("[resp]", self.resp == other.resp),
+            ("[storage]", self.storage == other.storage),
+            ("[[vhosts]]", self.vhosts == other.vhosts),
+            ("[[lan]]", self.lan == other.lan),
+            ("[log]", self.log == other.log),
+            ("[shutdown]", self.shutdown == other.shutdown),
+        ];
+        sections
+            .into_iter()
+            .filter(|(_, same)| !same)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
     fn read(root: &mut Section<'_>) -> Self {
         let default = Self::default();
         Self {

@@ -319,7 +319,6 @@ impl VHost {
         });
         if let Some(owner) = session.subscriber.outbox.owner() {
             session.subscriber.outbox.detach(owner);
-            session.subscriber.outbox.poke(wakes);
         }
         if let Some(will) = will {
             self.publish(now, &will.message_at(now), wakes);

@@ -1,0 +1,297 @@
+//! The numbers at `/metrics`, in the OpenMetrics text format. They are read from the core when they
+//! are asked for, so that counting costs the hot path nothing new.
+//!
+//! Labels are bounded by the configuration (protocol, virtual host, link): no client can add one.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::gateway::Shared;
+
+/// The content type of [`text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Connections of one protocol, ever.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// Accepted.
+    pub opened: AtomicU64,
+    /// Ended.
+    pub closed: AtomicU64,
+}
+
+impl Connections {
+    /// Counts one that begins.
+    pub fn open(&self) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one that ends.
+    pub fn close(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All numbers as text.
+///
+/// # Errors
+/// None that is known; the encoder may refuse.
+pub fn text(shared: &Shared) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("busbar");
+    registry.register_collector(Box::new(Snapshot::of(shared)));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// One reading of everything.
+#[derive(Debug)]
+struct Snapshot {
+    numbers: Vec<Family>,
+}
+
+/// A metric and its values by label.
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    values: Vec<(Vec<(&'static str, String)>, u64)>,
+}
+
+impl Snapshot {
+    fn of(shared: &Shared) -> Self {
+        let mut numbers = connections(shared);
+        numbers.extend(vhosts(shared));
+        numbers.extend(journal(shared));
+        numbers.extend(lan(shared));
+        numbers.push(Family {
+            name: "password_checks",
+            help: "Passwords hashed because they were not known to be right",
+            kind: MetricType::Counter,
+            values: vec![(Vec::new(), shared.authenticator.load().slow_checks())],
+        });
+        Self { numbers }
+    }
+}
+
+fn connections(shared: &Shared) -> Vec<Family> {
+    let by_protocol = |read: fn(&Connections) -> &AtomicU64| {
+        let protocols = shared.connections.iter();
+        let value = |(protocol, counts): &(&'static str, Connections)| {
+            let labels = vec![("protocol", (*protocol).to_owned())];
+            (labels, read(counts).load(Ordering::Relaxed))
+        };
+        protocols.map(value).collect()
+    };
+    vec![
+        Family {
+            name: "connections_opened",
+            help: "Connections accepted",
+            kind: MetricType::Counter,
+            values: by_protocol(|counts| &counts.opened),
+        },
+        Family {
+            name: "connections_closed",
+            help: "Connections ended",
+            kind: MetricType::Counter,
+            values: by_protocol(|counts| &counts.closed),
+        },
+    ]
+}
+
+fn vhosts(shared: &Shared) -> Vec<Family> {
+    let gauge = |name, help, read: &dyn Fn(&routing::VHost) -> u64| {
+        let value = |vhost: &std::sync::Arc<routing::VHost>| {
+            (vec![("vhost", vhost.name.to_string())], read(vhost))
+        };
+        let values = shared.broker.vhosts().map(value).collect();
+        Family {
+            name,
+            help,
+            kind: MetricType::Gauge,
+            values,
+        }
+    };
+    let ready = |vhost: &routing::VHost| {
+        vhost
+            .queues()
+            .iter()
+            .map(|queue| wide(queue.status().messages))
+            .sum()
+    };
+    let unsettled = |vhost: &routing::VHost| {
+        vhost
+            .queues()
+            .iter()
+            .map(|queue| wide(queue.unsettled()))
+            .sum()
+    };
+    vec![
+        gauge("queues", "Queues", &|vhost| wide(vhost.queues().len())),
+        gauge(
+            "queue_messages_ready",
+            "Messages that wait for a consumer",
+            &ready,
+        ),
+        gauge(
+            "queue_messages_unsettled",
+            "Messages handed out and not settled",
+            &unsettled,
+        ),
+        gauge("mqtt_sessions", "MQTT sessions", &|vhost| {
+            wide(vhost.session_count())
+        }),
+        gauge("retained_values", "Retained values", &|vhost| {
+            wide(vhost.retained_count())
+        }),
+    ]
+}
+
+fn journal(shared: &Shared) -> Vec<Family> {
+    let stats = shared.journal.log().stats();
+    let one = |name, help, kind, value| {
+        let values = vec![(Vec::new(), value)];
+        Family {
+            name,
+            help,
+            kind,
+            values,
+        }
+    };
+    let counter = MetricType::Counter;
+    let gauge = MetricType::Gauge;
+    vec![
+        one(
+            "journal_records",
+            "Records appended",
+            counter,
+            stats.records,
+        ),
+        one(
+            "journal_written_bytes",
+            "Bytes written",
+            counter,
+            stats.written_bytes,
+        ),
+        one("journal_batches", "Group commits", counter, stats.batches),
+        one("journal_syncs", "Syncs of the disk", counter, stats.syncs),
+        one(
+            "journal_sync_us_p50",
+            "Half of all syncs took at most this, microseconds",
+            gauge,
+            stats.sync_us.quantile_max(0.5),
+        ),
+        one(
+            "journal_sync_us_p99",
+            "99 % of all syncs took at most this, microseconds",
+            gauge,
+            stats.sync_us.quantile_max(0.99),
+        ),
+        one(
+            "journal_pending_bytes",
+            "Bytes that wait for the disk",
+            gauge,
+            stats.pending_bytes,
+        ),
+        one(
+            "journal_live_bytes",
+            "Bytes of the log still needed",
+            gauge,
+            stats.live_bytes,
+        ),
+        one(
+            "journal_segments",
+            "Segments in use",
+            gauge,
+            wide(stats.segments_live),
+        ),
+    ]
+}
+
+fn lan(shared: &Shared) -> Vec<Family> {
+    let mut received = Vec::new();
+    let mut sent = Vec::new();
+    let mut lost = Vec::new();
+    for (link, counters) in &shared.lan_links {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let labels = |reason: Option<&str>| {
+            let link = ("link", link.clone());
+            std::iter::once(link)
+                .chain(reason.map(|r| ("reason", r.to_owned())))
+                .collect()
+        };
+        received.push((labels(None), number(&counters.received)));
+        sent.push((labels(None), number(&counters.sent)));
+        for (reason, counter) in [
+            ("received_too_large", &counters.received_too_large),
+            ("sent_too_large", &counters.sent_too_large),
+            ("refused_source", &counters.refused_sources),
+            ("echo", &counters.echoes),
+            ("expired", &counters.expired),
+            ("dropped", &counters.dropped),
+            ("failed", &counters.failed),
+        ] {
+            lost.push((labels(Some(reason)), number(counter)));
+        }
+    }
+    let counter = |name, help, values| Family {
+        name,
+        help,
+        kind: MetricType::Counter,
+        values,
+    };
+    vec![
+        counter("lan_received", "Datagrams that became messages", received),
+        counter("lan_sent", "Messages that became datagrams", sent),
+        counter(
+            "lan_not_passed",
+            "Datagrams and messages not passed on, by reason",
+            lost,
+        ),
+    ]
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for family in self
+            .numbers
+            .iter()
+            .filter(|family| !family.values.is_empty())
+        {
+            let metric = encoder.encode_descriptor(family.name, family.help, None, family.kind)?;
+            family.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+impl Family {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        for (labels, value) in &self.values {
+            if labels.is_empty() {
+                self.put(&mut encoder, *value)?;
+            } else {
+                self.put(&mut encoder.encode_family(labels)?, *value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, encoder: &mut MetricEncoder<'_>, value: u64) -> Result<(), fmt::Error> {
+        match self.kind {
+            MetricType::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&value, None),
+            _ => encoder.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
