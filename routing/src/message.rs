@@ -10,7 +10,6 @@ use crate::ids::SubscriberId;
 use crate::name::Name;
 use crate::properties::Properties;
 use crate::time::Timestamp;
-use crate::value::Value;
 
 /// A protocol as the source of messages: how to read the property bytes that it wrote.
 #[derive(Debug)]
@@ -19,7 +18,8 @@ pub struct Origin {
     pub tag: u8,
     /// The protocol's name, for logs and metrics.
     pub name: &'static str,
-    /// Reads raw property bytes that this protocol has checked before.
+    /// Reads raw property bytes that this protocol has checked before. A user id in them is one
+    /// that it vouches for.
     pub decode: fn(&Bytes) -> Properties,
 }
 
@@ -73,8 +73,6 @@ pub struct Message {
     pub retain: bool,
     /// The subscriber that published it, for no-local subscriptions.
     pub publisher: Option<SubscriberId>,
-    /// Whether the user id among its properties, if any, is the publisher's own.
-    pub user_id_checked: bool,
     properties: OnceLock<Box<Properties>>,
     forms: OnceLock<Box<[OnceLock<Bytes>; WIRE_FORMS]>>,
 }
@@ -93,7 +91,6 @@ pub struct MessageBuilder {
     pub priority: u8,
     pub retain: bool,
     pub publisher: Option<SubscriberId>,
-    pub user_id_checked: bool,
 }
 
 impl MessageBuilder {
@@ -116,7 +113,6 @@ impl MessageBuilder {
             priority: 0,
             retain: false,
             publisher: None,
-            user_id_checked: false,
         }
     }
 
@@ -134,7 +130,6 @@ impl MessageBuilder {
             priority: self.priority,
             retain: self.retain,
             publisher: self.publisher,
-            user_id_checked: self.user_id_checked,
             properties: OnceLock::new(),
             forms: OnceLock::new(),
         })
@@ -149,17 +144,8 @@ impl Message {
     /// The neutral properties, decoded at first use.
     #[must_use]
     pub fn properties(&self) -> &Properties {
-        self.properties.get_or_init(|| {
-            let mut properties = (self.origin.decode)(&self.raw_properties);
-            if !self.user_id_checked {
-                // A claim that nobody has checked is a header like any other.
-                let claim = properties.user_id.take();
-                claim
-                    .into_iter()
-                    .for_each(|id| properties.headers.push("user-id", Value::Text(id)));
-            }
-            Box::new(properties)
-        })
+        self.properties
+            .get_or_init(|| Box::new((self.origin.decode)(&self.raw_properties)))
     }
 
     /// The encoded form for one dialect, made by `encode` at first use and shared by all receivers.
@@ -195,7 +181,6 @@ impl Message {
             priority: self.priority,
             retain: self.retain,
             publisher: self.publisher,
-            user_id_checked: self.user_id_checked,
         }
     }
 

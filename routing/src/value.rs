@@ -30,7 +30,7 @@ pub enum Value {
         /// Number of decimal digits.
         scale: u8,
         /// The digits as one integer.
-        value: u32,
+        value: i32,
     },
     /// `S`: a long string; most often UTF-8, but any bytes are allowed.
     Text(Bytes),

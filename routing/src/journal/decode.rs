@@ -202,9 +202,8 @@ impl Reader<'_> {
         let address = Address::new(self.bytes()?);
         let mut builder = MessageBuilder::new(address, exchange, Bytes::new(), origin);
         builder.raw_properties = self.bytes()?;
-        let [expires, retain, user_id_checked] = self.flags()?;
+        let [expires, retain, _] = self.flags()?;
         builder.retain = retain;
-        builder.user_id_checked = user_id_checked;
         builder.qos = self.qos()?;
         builder.priority = self.u8()?;
         builder.expires_at = if expires {
@@ -276,7 +275,7 @@ impl Reader<'_> {
             b'T' => Value::Timestamp(self.u64()?),
             b'D' => Value::Decimal {
                 scale: self.u8()?,
-                value: self.u32()?,
+                value: self.u32()?.cast_signed(),
             },
             b'S' => Value::Text(self.bytes()?),
             b'x' => Value::Binary(self.bytes()?),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! entry = kind u8, fields
-//! message = origin u8, exchange, address, raw properties, flags u8 (1 expires, 2 retain, 4 user id checked), qos u8,
+//! message = origin u8, exchange, address, raw properties, flags u8 (1 expires, 2 retain), qos u8,
 //!           priority u8, [expires_at u64], payload: the rest of the record
 //! matched = 0 | 1 qos u8 flags u8 count u16 (subscription id u32)* | 2 | 3 glob | 4
 //! ```
@@ -229,14 +229,7 @@ fn put_message(out: &mut Vec<u8>, message: &Message) {
     put_text(out, &message.exchange);
     put_bytes(out, message.address.as_bytes());
     put_bytes(out, &message.raw_properties);
-    put_flags(
-        out,
-        [
-            message.expires_at.is_some(),
-            message.retain,
-            message.user_id_checked,
-        ],
-    );
+    put_flags(out, [message.expires_at.is_some(), message.retain, false]);
     out.push(message.qos as u8);
     out.push(message.priority);
     if let Some(at) = message.expires_at {
@@ -321,7 +314,7 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
         Value::Timestamp(v) => put_tagged(out, b'T', &v.to_le_bytes()),
         Value::Decimal { scale, value } => {
             put_tagged(out, b'D', &[*scale]);
-            put_u32(out, *value);
+            put_u32(out, value.cast_unsigned());
         }
         Value::Text(text) => {
             out.push(b'S');

@@ -233,7 +233,6 @@ impl Channel {
         };
         message.priority = facts.priority;
         message.retain = retain;
-        message.user_id_checked = facts.user_id.is_some();
         Ok((message.build(), copies_of(facts.headers)?))
     }
 

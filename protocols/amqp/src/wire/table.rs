@@ -43,7 +43,7 @@ pub enum Value<'a> {
         /// Digits after the point.
         scale: u8,
         /// The digits.
-        unscaled: u32,
+        unscaled: i32,
     },
     /// `d`
     F64(f64),
@@ -200,7 +200,7 @@ impl<'a> Value<'a> {
             b'B' => Self::U8(reader.u8()?),
             b'D' => Self::Decimal {
                 scale: reader.u8()?,
-                unscaled: reader.u32()?,
+                unscaled: i32::from_be_bytes(reader.array()?),
             },
             b'F' => Self::Table(FieldTable(reader.long_string()?)),
             b'I' => Self::I32(i32::from_be_bytes(reader.array()?)),

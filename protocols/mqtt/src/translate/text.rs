@@ -65,16 +65,17 @@ fn of_scalar(value: &Value) -> String {
 }
 
 /// `value / 10^scale` with all its digits: scale 2, value 1250 is `12.50`.
-fn decimal(scale: u8, value: u32) -> String {
+fn decimal(scale: u8, value: i32) -> String {
     let scale = usize::from(scale);
-    let digits = format!("{value:0>width$}", width = scale + 1);
+    let sign = if value < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = scale + 1);
     let (whole, fraction) = digits
         .split_at_checked(digits.len() - scale)
         .unwrap_or((&digits, ""));
     if fraction.is_empty() {
-        whole.to_owned()
+        format!("{sign}{whole}")
     } else {
-        format!("{whole}.{fraction}")
+        format!("{sign}{whole}.{fraction}")
     }
 }
 
@@ -187,6 +188,13 @@ mod tests {
                 "12.50",
             ),
             (Value::Decimal { scale: 3, value: 7 }, "0.007"),
+            (
+                Value::Decimal {
+                    scale: 2,
+                    value: -5,
+                },
+                "-0.05",
+            ),
             (
                 Value::Decimal {
                     scale: 0,
