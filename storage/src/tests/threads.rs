@@ -200,3 +200,49 @@ fn many_segments_are_recycled_while_records_flow() {
     assert_eq!(recovery.take_checkpoint().unwrap().1, [vec![39]]);
     assert!(bodies(recovery).is_empty());
 }
+
+/// The real threads against a power cut at a random operation: whatever the callback or
+/// `wait_durable` told anybody is there afterwards.
+#[test]
+fn what_a_thread_was_told_is_durable_survives_a_power_cut() {
+    for seed in 0..60_u64 {
+        let files = SimFiles::new(seed);
+        let (journal, _) = Journal::open(settings(), files.clone()).unwrap();
+        files.crash_after(seed * 7 % 90);
+        let threads: Vec<_> = (0..3_u64)
+            .map(|thread| {
+                let journal = journal.clone();
+                std::thread::spawn(move || {
+                    let mut told = Vec::new();
+                    for number in 0..200_u64 {
+                        let body = [(thread * 1000 + number).to_le_bytes(); 30].concat();
+                        let Ok(at) = journal.append(&[&body], Urgency::Sync) else {
+                            break;
+                        };
+                        if journal.wait_durable(at.end).is_err() {
+                            break;
+                        }
+                        told.push((at, body));
+                    }
+                    told
+                })
+            })
+            .collect();
+        let told: Vec<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        let durable = journal.durable();
+        drop(journal);
+        files.crash();
+        let (_, recovery) = Journal::open(settings(), files).unwrap();
+        assert!(recovery.end() >= durable, "seed {seed}");
+        let found: BTreeMap<_, _> = replayed(recovery)
+            .into_iter()
+            .map(|(at, body)| (at.start, body))
+            .collect();
+        for (at, body) in told {
+            assert_eq!(found.get(&at.start), Some(&body), "seed {seed}");
+        }
+    }
+}
