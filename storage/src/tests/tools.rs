@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Stepped, copy_with, replayed, segments, settings};
+use crate::backup::backup;
 use crate::journal::open_shared;
 use crate::{
     Appended, Error, Files, Journal, Lsn, Owner, PageSettings, PageStore, Settings, SimFiles,
@@ -200,6 +201,50 @@ fn without_any_checkpoint_the_records_are_still_saved() {
     let (start, records, _) = open_at(&copy, TO).unwrap();
     assert_eq!(start, Lsn::ZERO);
     assert!(written.ends_with(&records) && records.len() > 5);
+}
+
+#[test]
+fn nothing_is_removed_while_a_backup_is_made_and_everything_due_is_afterwards() {
+    let (files, written) = filled();
+    let (journal, _) = Stepped::open(&files).unwrap();
+    let settings = PageSettings { file_bytes: 1000 };
+    let pages = PageStore::with_shared(Arc::clone(&journal.shared), settings).unwrap();
+    pages.confirm(Owner(5), Some(39)).unwrap();
+    journal.shared.refill().unwrap();
+    let end = written[13].0.end;
+    journal.checkpoint(written[12].0.end, b"newer");
+    journal.checkpoint(end, b"newest");
+    let count = || (segments(&files).len(), page_paths(&files).len());
+    let before = count();
+    files.close_gate();
+    std::thread::scope(|scope| {
+        let backup = scope.spawn(|| backup(&journal.shared, Path::new(TO)));
+        files.wait_at_gate();
+        journal.trim(end).unwrap();
+        pages.ack(Owner(5), [0..=39]);
+        pages.sweep().unwrap();
+        let is_saved = |path: &PathBuf| path.starts_with(TO);
+        let saved_pages = page_paths(&files)
+            .iter()
+            .filter(|path| is_saved(path))
+            .count();
+        let during = (count().0, count().1 - saved_pages);
+        files.open_gate();
+        backup.join().unwrap().unwrap();
+        assert_eq!(during, before);
+    });
+    let (_, _, paged) = open_at(&files, TO).unwrap();
+    assert_eq!(paged, 39);
+    journal.shared.refill().unwrap();
+    pages.sweep().unwrap();
+    assert!(count().0 < before.0);
+    assert!(
+        page_paths(&files)
+            .iter()
+            .filter(|path| path.starts_with(FROM))
+            .count()
+            < before.1
+    );
 }
 
 #[test]
