@@ -18,8 +18,8 @@ pub struct Settings {
     /// QoS 1 and 2 messages that a client is sent before it acknowledges some, if its own
     /// Receive Maximum is not lower.
     pub inflight_max: u16,
-    /// QoS 1 and 2 messages kept for a session whose client is away or slow; beyond it the oldest
-    /// is dropped.
+    /// QoS 1 and 2 messages kept for a session whose client is away or slow; beyond it, nothing
+    /// new is kept.
     pub queued_max: usize,
     /// Topic aliases that a client may set: the Topic Alias Maximum of CONNACK. 0 is none.
     pub topic_alias_max: u16,

@@ -21,10 +21,23 @@ pub(super) enum Answer {
     Packet(Vec<u8>, Vec<RetainedWalk>),
 }
 
+impl Answer {
+    /// A client sees PUBREC before the message comes back to it, and SUBACK before the messages it
+    /// subscribed to, as Mosquitto does; PUBACK comes after.
+    fn is_leading(&self) -> bool {
+        match self {
+            Self::Interim(_) | Self::Packet(..) => true,
+            Self::Final(_) => false,
+        }
+    }
+}
+
 /// Answers in order, each with the position it waits for.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     waiting: VecDeque<(Option<Lsn>, Answer)>,
+    /// How many of them are to come before any delivery.
+    leading: usize,
     /// The position that the core has promised to wake us for.
     registered: Option<Lsn>,
 }
@@ -40,11 +53,17 @@ pub(super) struct Flushed {
 
 impl Answers {
     pub(super) fn push(&mut self, lsn: Option<Lsn>, answer: Answer) {
+        self.leading += usize::from(answer.is_leading());
         self.waiting.push_back((lsn, answer));
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// True while an answer waits that deliveries are to follow.
+    pub(super) fn is_leading(&self) -> bool {
+        self.leading > 0
     }
 
     /// Sends what may be sent, and asks to be woken for the rest.
@@ -67,6 +86,7 @@ impl Answers {
                 break;
             }
             if let Some((_, answer)) = self.waiting.pop_front() {
+                self.leading -= usize::from(answer.is_leading());
                 flushed.send(answer, out);
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use routing::queue::QueueLimits;
+use routing::queue::{QueueLimits, QueueOverflow};
 use routing::session::EXPIRY_NEVER_S;
 use routing::table::BUS;
 use routing::vhost::OpenSession;
@@ -118,6 +118,8 @@ impl Connection {
             outbox_limits: self.settings.outbox,
             queue_limits: QueueLimits {
                 messages_max: Some(self.settings.queued_max),
+                // As in Mosquitto, a full session takes nothing new.
+                overflow: QueueOverflow::Reject,
                 ..QueueLimits::default()
             },
             receive_max: terms.receive_max,

@@ -82,6 +82,8 @@ pub(super) struct Open {
     pub(super) settled: Vec<Seq>,
     /// How the session is given back.
     farewell: CloseSession,
+    /// Deliveries that follow an answer which still waits for the journal.
+    held: OutBuf,
     items: VecDeque<Item>,
     room_for: Vec<Arc<Queue>>,
 }
@@ -127,6 +129,7 @@ impl Open {
                 keep_will: true,
                 expiry_s: None,
             },
+            held: OutBuf::default(),
             items: VecDeque::new(),
             room_for: Vec::new(),
         }
@@ -212,6 +215,9 @@ impl Open {
         let flushed = self.answers.flush(&self.vhost, outbox, out);
         self.unacknowledged = self.unacknowledged.saturating_sub(flushed.finals);
         self.retained.extend(flushed.retained);
+        if !self.answers.is_leading() && !self.held.is_empty() {
+            out.put_slice(&std::mem::take(&mut self.held).to_vec());
+        }
     }
 
     fn settle(&mut self, now: Timestamp) {
@@ -228,8 +234,19 @@ impl Open {
         }
     }
 
-    /// Sends what waits in the outbox, until there is enough to write.
+    /// Sends what waits in the outbox, or holds it back behind an answer.
     fn take_deliveries(&mut self, now: Timestamp, out: &mut OutBuf) -> Result<(), Error> {
+        if !self.answers.is_leading() {
+            return self.take_all(now, out);
+        }
+        let mut held = std::mem::take(&mut self.held);
+        let taken = self.take_all(now, &mut held);
+        self.held = held;
+        taken
+    }
+
+    /// Takes what waits in the outbox, until there is enough to write.
+    fn take_all(&mut self, now: Timestamp, out: &mut OutBuf) -> Result<(), Error> {
         while let Some(room) = room(out) {
             let standing = self.take_some(now, room, out)?;
             for queue in self.room_for.drain(..) {

@@ -109,6 +109,23 @@ fn suback_of_a_durable_session_waits_and_retained_messages_follow_it() {
 }
 
 #[test]
+fn own_messages_follow_their_pubrec_and_precede_their_puback() {
+    let (bench, journal) = slow();
+    let mut client = bench.v4("p");
+    client.send(&bench, "82 06 00 01 00 01 't' 00");
+    assert_eq!(client.send(&bench, "35 06 00 01 't' 00 07 'x'"), "");
+    sync(&bench, &journal);
+    assert_eq!(client.recv(&bench), hex("50 02 00 07 30 04 00 01 't' 'x'"));
+    assert_eq!(client.send(&bench, "62 02 00 07"), hex("70 02 00 07"));
+    assert_eq!(
+        client.send(&bench, "33 06 00 01 't' 00 08 'y'"),
+        hex("30 04 00 01 't' 'y'")
+    );
+    sync(&bench, &journal);
+    assert_eq!(client.recv(&bench), hex("40 02 00 08"));
+}
+
+#[test]
 fn what_no_journal_needs_to_keep_is_acknowledged_at_once() {
     let (bench, _journal) = slow();
     let mut subscriber = bench.v4("s");

@@ -194,7 +194,7 @@ fn a_takeover_loses_no_message_and_doubles_none() {
 }
 
 #[test]
-fn a_full_session_drops_the_oldest() {
+fn a_full_session_takes_nothing_new_and_the_publisher_goes_on() {
     let mut bench = Bench::new();
     bench.settings.queued_max = 2;
     let mut client = bench.connected(PERSISTENT);
@@ -207,6 +207,6 @@ fn a_full_session_drops_the_oldest() {
     }
     let mut client = bench.client();
     let all = client.send(&bench, &packet("10", PERSISTENT));
-    let kept = "32 06 00 01 't' 00 01 'b' 32 06 00 01 't' 00 02 'c'";
+    let kept = "32 06 00 01 't' 00 01 'a' 32 06 00 01 't' 00 02 'b'";
     assert_eq!(all, hex(&format!("20 02 01 00 {kept}")));
 }
