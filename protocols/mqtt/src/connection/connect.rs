@@ -17,7 +17,7 @@ use super::{Connection, State};
 use crate::settings::Settings;
 use crate::translate;
 use crate::wire::property::{Place, Properties, Property, id};
-use crate::wire::{self, Connack, Connect, ReasonCode, Refusal, Utf8String, Version};
+use crate::wire::{self, Connack, Connect, ReasonCode, Utf8String, Version};
 
 /// What CONNECT and the settings make of this connection.
 #[derive(Clone, Copy, Debug)]
@@ -46,21 +46,10 @@ impl Connection {
                 }
                 Err(reason) => self.refuse(connect.version, reason, out),
             },
-            Err(Refusal {
-                version: Some(version),
-                why,
-            }) => {
-                match (Refusal {
-                    version: Some(version),
-                    why,
-                })
-                .answer()
-                {
-                    Some(reason) => self.refuse(version, reason, out),
-                    None => self.close(None, out),
-                }
-            }
-            Err(Refusal { version: None, .. }) => self.close(None, out),
+            Err(refusal) => match refusal.version.zip(refusal.answer()) {
+                Some((version, reason)) => self.refuse(version, reason, out),
+                None => self.close(None, out),
+            },
         }
         false
     }
