@@ -19,7 +19,8 @@ pub static ORIGIN: Origin = Origin {
 };
 
 /// Messages published by MQTT whose user property `user-id` is the name that the publisher logged
-/// in with (rule C-properties-3). A kind of its own because the property bytes cannot tell.
+/// in with (rule C-properties-3). A kind of its own because the property bytes cannot tell, and a
+/// claim that is not checked is to keep its place among the headers.
 pub static VOUCHED_ORIGIN: Origin = Origin {
     tag: 5,
     name: "mqtt",

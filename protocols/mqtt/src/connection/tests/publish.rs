@@ -177,3 +177,18 @@ fn a_malformed_packet_does_not_undo_what_came_before_it() {
     assert_eq!(answers, hex("E0 01 81"));
     assert_eq!(subscriber.recv(&bench), hex("30 04 00 01 't' 'x'"));
 }
+
+#[test]
+fn a_user_id_is_vouched_for_if_it_is_the_name_logged_in_with_c_properties_3() {
+    let bench = Bench::new();
+    let mut client = bench.connected("00 04 'MQTT' 05 82 00 3C 00 00 01 'p' 00 05 'alice'");
+    for (user, expected) in [("alice", Some("alice")), ("bobby", None)] {
+        let block = format!("26 00 01 'n' 00 01 'v' 26 00 07 'user-id' 00 05 '{user}'");
+        client.send(&bench, &packet("31", &format!("00 01 't' 18 {block} 'x'")));
+        let filter = routing::TopicFilter::parse("t".into()).unwrap();
+        let mut retained = bench.broker.vhost("/").unwrap().retained(&filter);
+        let message = retained.next(bench.now).unwrap();
+        let user_id = message.properties().user_id.as_deref();
+        assert_eq!(user_id, expected.map(str::as_bytes));
+    }
+}
