@@ -7,7 +7,8 @@ import pika
 
 from crash.ledger import Ledger, body_of
 
-WINDOW = 100
+AMQP_WINDOW = 100
+MQTT_WINDOW = 20  # the gateway's Receive Maximum, which paho does not heed by itself
 JOIN_TIMEOUT_S = 10
 MESSAGES_MAX = 20_000  # per round: what a very fast gateway may take before the kill
 
@@ -29,6 +30,10 @@ class AmqpFlood:
         self._thread = threading.Thread(target=self._connection.ioloop.start, daemon=True)
         self._thread.start()
 
+    def is_at_work(self) -> bool:
+        """Whether the connection stands."""
+        return self._thread.is_alive()
+
     def join(self) -> None:
         """Waits until the connection is lost."""
         self._thread.join(JOIN_TIMEOUT_S)
@@ -39,7 +44,7 @@ class AmqpFlood:
         channel.confirm_delivery(self._confirmed, callback=lambda _frame: self._fill())
 
     def _fill(self) -> None:
-        while len(self._numbers) < WINDOW and self._next_tag < MESSAGES_MAX and self._channel.is_open:
+        while len(self._numbers) < AMQP_WINDOW and self._next_tag < MESSAGES_MAX and self._channel.is_open:
             number = self._ledger.next()
             self._numbers[self._next_tag] = number
             self._next_tag += 1
@@ -70,12 +75,16 @@ class MqttFlood:
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, reconnect_on_failure=False
         )
-        self._client.max_inflight_messages_set(WINDOW)
+        self._client.max_inflight_messages_set(MQTT_WINDOW)
         self._client.on_connect = lambda *_: self._fill()
         self._client.on_publish = self._confirmed
         self._client.on_disconnect = lambda *_: self._gone.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+
+    def is_at_work(self) -> bool:
+        """Whether the connection stands."""
+        return not self._gone.is_set()
 
     def join(self) -> None:
         """Waits until the connection is lost."""
@@ -84,7 +93,7 @@ class MqttFlood:
 
     def _fill(self) -> None:
         with self._lock:
-            while len(self._numbers) < WINDOW and self._count < MESSAGES_MAX:
+            while len(self._numbers) < MQTT_WINDOW and self._count < MESSAGES_MAX:
                 number = self._ledger.next()
                 self._count += 1
                 info = self._client.publish(self._topic, body_of(number), qos=1)

@@ -28,6 +28,7 @@ def crash_during(flood, gateway, ledger: Ledger, chance: random.Random) -> None:
     publisher = flood()
     assert ledger.first_confirm.wait(10), "nothing was confirmed"
     time.sleep(chance.uniform(*SECONDS_BEFORE_KILL))
+    assert publisher.is_at_work(), f"the gateway cut the publisher off; its log ends:\n{gateway.log_tail()}"
     gateway.kill()
     publisher.join()
     if chance.random() < 0.25:

@@ -82,7 +82,7 @@ class TestLogin:
 
     def test_nobody_is_anonymous_when_guest_is_not_configured(self, guarded):
         assert MqttClient(guarded, V5).connack[0] in (0x86, 0x87)
-        with pytest.raises(redis.ResponseError, match=r"NOAUTH|Authentication required"):
+        with pytest.raises(redis.AuthenticationError, match=r"NOAUTH|Authentication required"):
             RedisPublisher(guarded, 2)
         with pytest.raises(pika.exceptions.ProbableAuthenticationError):
             connect(guarded.port("amqp"))
