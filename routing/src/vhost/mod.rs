@@ -1,8 +1,8 @@
 //! A virtual host: one separate world of exchanges, queues, subscriptions, sessions and retained
 //! values.
 //!
-//! Readers use the current [`RouteTable`]; writers take the topology lock, make the next table and
-//! swap it in ([`VHost::change`]).
+//! Readers use the current `RouteTable`; writers take the topology lock, make the next table and
+//! swap it in (`VHost::change`).
 
 mod arguments;
 mod exchanges;
