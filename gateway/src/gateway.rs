@@ -165,8 +165,8 @@ impl Gateway {
         print("ready");
     }
 
-    /// Takes a new configuration, all or nothing. Users and permissions hold for whoever logs in from
-    /// now on; everything else needs a restart.
+    /// Takes a new configuration, all or nothing. Users and permissions hold for whoever logs in
+    /// from now on; everything else needs a restart.
     ///
     /// # Errors
     /// [`ReloadError`]; everything is as it was then.

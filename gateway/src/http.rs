@@ -10,6 +10,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use tokio::net::TcpStream;
 use tracing::debug;
 
@@ -44,19 +45,7 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
         );
     }
     match request.uri().path() {
-        "/health" if shared.broker.core().has_room() => reply(
-            StatusCode::OK,
-            "application/json",
-            "{\"status\":\"ok\"}\n".into(),
-        ),
-        "/health" => {
-            let reason = "{\"status\":\"failed\",\"reason\":\"the disk has no room\"}\n";
-            reply(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "application/json",
-                reason.into(),
-            )
-        }
+        "/health" => health(shared),
         "/metrics" => match metrics::text(shared) {
             Ok(text) => reply(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => {
@@ -70,6 +59,37 @@ fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>>
             "try /health or /metrics\n".into(),
         ),
     }
+}
+
+/// What `/health` says, in the words that RabbitMQ's health checks use.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+fn health(shared: &Shared) -> Response<Full<Bytes>> {
+    let (status, health) = if shared.broker.core().has_room() {
+        (
+            StatusCode::OK,
+            Health {
+                status: "ok",
+                reason: None,
+            },
+        )
+    } else {
+        let reason = Some("the disk has no room");
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Health {
+                status: "failed",
+                reason,
+            },
+        )
+    };
+    let text = serde_json::to_string(&health).unwrap_or_default();
+    reply(status, "application/json", text)
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {

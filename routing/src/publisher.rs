@@ -186,8 +186,8 @@ impl Publisher {
         Ok(resolved)
     }
 
-    /// Where a reply address really leads: `$reply/<queue>` on the bus to that queue, `$topic/<topic>`
-    /// on the default exchange to the bus, unless a queue has that very name.
+    /// Where a reply address really leads: `$reply/<queue>` on the bus to that queue,
+    /// `$topic/<topic>` on the default exchange to the bus, unless a queue has that very name.
     fn redirected(&self, exchange: &str, address: &Address) -> Option<(&'static str, Address)> {
         match exchange {
             BUS => reply::queue_of_topic(address.as_bytes())

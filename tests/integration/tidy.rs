@@ -19,7 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("protocols/resp", &["routing"]),
     ("routing", &[]),
     ("storage", &[]),
-    ("tests", &["gateway"]),
+    ("tests", &["gateway", "storage"]),
 ];
 
 /// Foreign crates that only these crates of the workspace may name.
@@ -125,12 +125,10 @@ fn files_are_short_and_say_what_they_are() {
         );
         for (number, line) in text.lines().enumerate() {
             let columns = line.chars().count();
-            let is_url = line.contains("https://");
-            assert!(
-                columns <= COLUMNS_MAX || is_url,
-                "{shown}:{}: {columns} columns",
-                number + 1
-            );
+            // Texts and addresses cannot be broken.
+            let is_whole = line.contains('"') || line.contains("https://");
+            let fits = columns <= COLUMNS_MAX || is_whole;
+            assert!(fits, "{shown}:{} has {columns} columns", number + 1);
         }
     }
 }

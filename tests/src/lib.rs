@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use gateway::Gateway;
 use gateway::config::{Config, Overlay};
+use gateway::{Gateway, StartError};
 use tokio::runtime::Runtime;
 
 /// How long a client waits for bytes before the test fails.
@@ -42,7 +42,7 @@ impl TestGateway {
         let runtime = Runtime::new().expect("a runtime");
         let gateway = {
             let _inside = runtime.enter();
-            Gateway::start(&config).expect("a gateway")
+            start_when_unlocked(&config).expect("a gateway")
         };
         Self { runtime, gateway }
     }
@@ -85,6 +85,20 @@ impl TestGateway {
         self.runtime.shutdown_timeout(PATIENCE);
         drop(self.gateway);
     }
+}
+
+/// Starts a gateway; waits for one that crashed in this process to let go of the data directory,
+/// which its journal's threads do as they end.
+fn start_when_unlocked(config: &Config) -> Result<Gateway, StartError> {
+    for _ in 0..PATIENCE.as_millis() {
+        match Gateway::start(config) {
+            Err(StartError::Open(storage::Error::Locked { .. })) => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            started => return started,
+        }
+    }
+    Gateway::start(config)
 }
 
 /// A client that writes and expects bytes.

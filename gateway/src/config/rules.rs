@@ -213,8 +213,8 @@ impl Rules<'_> {
         self.reader.report(diagnostic.help(help));
     }
 
-    /// Only who asks for anonymous clients from elsewhere, or names their user, must have that user:
-    /// leaving `guest` out of `[[users]]` is how anonymous access is switched off.
+    /// Only who asks for anonymous clients from elsewhere, or names their user, must have that
+    /// user: leaving `guest` out of `[[users]]` is how anonymous access is switched off.
     fn check_anonymous_user(&self) {
         let name = &self.config.authentication.anonymous_user;
         if self.config.users.iter().any(|user| user.name == *name) {

@@ -145,7 +145,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// A link on loopback to `to`, by name or by address, at a port nobody else in this process has.
+    /// A link on loopback to `to`, by name or by address, at a port nobody else in this process
+    /// has.
     fn link(interface: &str, to: &str, port: u16) -> LanLink {
         let text = format!(
             "[[lan]]\nname = \"test\"\ninterface = \"{interface}\"\n{to}\nport = {port}\n\

@@ -1,4 +1,5 @@
-//! CONNECT: who the client is, which virtual host and session it gets, and the CONNACK that says so.
+//! CONNECT: who the client is, which virtual host and session it gets, and the CONNACK that says
+//! so.
 
 use std::sync::Arc;
 
@@ -160,7 +161,8 @@ impl Connection {
         self.state = State::Open(open);
     }
 
-    /// The virtual host of the user name, of the listener, or of the user, if the user may enter it.
+    /// The virtual host of the user name, of the listener, or of the user, if the user may enter
+    /// it.
     fn vhost(&self, connect: &Connect, identity: &Identity) -> Option<Arc<VHost>> {
         let named = connect
             .user_name
@@ -257,7 +259,8 @@ fn check(connect: &Connect, settings: &Settings) -> Result<(), ReasonCode> {
     if connect.properties.has(id::AUTHENTICATION_METHOD) {
         return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
     }
-    // 3.x cannot be given another keep alive than it asked for, so it is turned away as by Mosquitto.
+    // 3.x cannot be given another keep alive than it asked for, so it is turned away as by
+    // Mosquitto.
     let is_overruled = keep_alive(connect, settings) != connect.keep_alive_secs;
     if is_overruled && connect.version != Version::V5 {
         return Err(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);

@@ -32,8 +32,8 @@ const BRIDGE: u8 = 0x80;
 pub struct Connect {
     /// Protocol name and level.
     pub version: Version,
-    /// The sender is another server that forwards messages; non-normative, as in Mosquitto: it wants
-    /// RETAIN as published and none of its own messages back.
+    /// The sender is another server that forwards messages; non-normative, as in Mosquitto: it
+    /// wants RETAIN as published and none of its own messages back.
     pub is_bridge: bool,
     /// Clean Start of 5.0, Clean Session of 3.x.
     pub clean_start: bool,

@@ -187,8 +187,8 @@ pub fn read(
     }))
 }
 
-/// The remaining length and the number of bytes it takes. Not [`Reader::varint`](super::Reader::varint),
-/// for which the end of the input is an error.
+/// The remaining length and the number of bytes it takes. Not
+/// [`Reader::varint`](super::Reader::varint), for which the end of the input is an error.
 fn remaining_length(input: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
     let mut value = 0;
     for (count, &byte) in input.iter().take(4).enumerate() {

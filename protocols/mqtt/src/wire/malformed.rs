@@ -100,13 +100,15 @@ pub enum Malformed {
     /// The packet ends in the middle of a field.
     #[error("packet ends in the middle of a field")]
     Truncated,
-    /// Not UTF-8, or a character that MQTT forbids or discourages. \[MQTT-1.5.4-1\], \[MQTT-1.5.4-2\]
+    /// Not UTF-8, or a character that MQTT forbids or discourages. \[MQTT-1.5.4-1\],
+    /// \[MQTT-1.5.4-2\]
     #[error("string is not valid UTF-8")]
     Utf8,
     /// A variable byte integer of more than four bytes. MQTT 5 §1.5.5
     #[error("variable byte integer has more than four bytes")]
     VarintTooLong,
-    /// A will flag that does not agree with will QoS, retain, topic or payload. \[MQTT-3.1.2-11..15\]
+    /// A will flag that does not agree with will QoS, retain, topic or payload.
+    /// \[MQTT-3.1.2-11..15\]
     #[error("will does not match the connect flags")]
     WillFlags,
 }

@@ -99,7 +99,8 @@ impl<'a> Property<'a> {
     /// # Errors
     /// [`Malformed::PropertyUnknown`], and what [`Reader`] finds wrong with the value.
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        // Every identifier fits one byte, so a longer one is unknown; its form is checked all the same.
+        // Every identifier fits one byte, so a longer one is unknown; its form is checked all the
+        // same.
         let id = u8::try_from(reader.varint()?).map_err(|_| Malformed::PropertyUnknown)?;
         Ok(match id {
             0x01 => Self::PayloadFormatIndicator(reader.u8()?),

@@ -153,7 +153,8 @@ pub struct PublishHead<'a> {
     pub topic: &'a [u8],
     /// There must be one above QoS 0; it is not written at QoS 0.
     pub packet_id: Option<NonZeroU16>,
-    /// Encoded properties of this receiver alone: alias, expiry, subscription identifiers. 5.0 only.
+    /// Encoded properties of this receiver alone: alias, expiry, subscription identifiers. 5.0
+    /// only.
     pub own: &'a [u8],
     /// Encoded properties that all receivers share. 5.0 only.
     pub shared: &'a [u8],

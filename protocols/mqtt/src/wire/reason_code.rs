@@ -1,4 +1,5 @@
-//! Reason codes (MQTT 5 §2.4) and the return codes of 3.x: one byte each, named here and nowhere else.
+//! Reason codes (MQTT 5 §2.4) and the return codes of 3.x: one byte each, named here and nowhere
+//! else.
 
 /// One byte that says how something ended. Values from 0x80 up are failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,8 +6,8 @@
 //! UNSUBSCRIBE  | A2 | len | packet id | props (5.0) | { topic filter } one or more           |
 //! UNSUBACK     | B0 | len | packet id | props (5.0) | { code } one per filter, 5.0 only      |
 //!
-//! options: | 0 0 | retain handling (2) | retain as published | no local | QoS (2) |   3.x: QoS only
-//! ```
+//! options: | 0 0 | retain handling (2) | retain as published | no local | QoS (2) |   3.x: QoS
+//! only ```
 
 use std::num::NonZeroU16;
 

@@ -44,8 +44,8 @@ pub fn check_name(name: &str) -> Result<(), Malformed> {
 /// Checks a topic filter and takes `$share` apart.
 ///
 /// # Errors
-/// [`Malformed::TopicFilter`] for an empty filter, wildcards that share a level, `#` before the last
-/// level \[MQTT-4.7.1-1\], \[MQTT-4.7.1-2\], or more than [`TOPIC_LEVELS_MAX`] levels;
+/// [`Malformed::TopicFilter`] for an empty filter, wildcards that share a level, `#` before the
+/// last level \[MQTT-4.7.1-1\], \[MQTT-4.7.1-2\], or more than [`TOPIC_LEVELS_MAX`] levels;
 /// [`Malformed::SharedSubscription`] for `$share` without a name or a filter. \[MQTT-4.8.2-1\]
 pub fn parse_filter(text: &str) -> Result<TopicFilter<'_>, Malformed> {
     check_filter(text)?;

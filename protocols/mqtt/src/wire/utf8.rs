@@ -1,5 +1,5 @@
-//! UTF-8 encoded strings and which characters may stand in them. Apart from [`Reader`](super::Reader),
-//! because topics are checked in the same pass as their wildcards.
+//! UTF-8 encoded strings and which characters may stand in them. Apart from
+//! [`Reader`](super::Reader), because topics are checked in the same pass as their wildcards.
 //!
 //! ```text
 //! +--------+--------+----------------------+

@@ -14,7 +14,8 @@ pub fn u32(out: &mut Vec<u8>, value: u32) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Appends a Variable Byte Integer. Values above [`VARINT_MAX`] cannot be written and are cut to it.
+/// Appends a Variable Byte Integer. Values above [`VARINT_MAX`] cannot be written and are cut to
+/// it.
 pub fn varint(out: &mut Vec<u8>, value: u32) {
     debug_assert!(value <= VARINT_MAX);
     let mut left = value.min(VARINT_MAX);
