@@ -58,7 +58,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_queue_name_is_a_topic_and_comes_back(name in prop::collection::vec(any::<u8>(), 1..99)) {
+        fn any_queue_name_is_a_topic_and_comes_back(
+            name in prop::collection::vec(any::<u8>(), 1..99),
+        ) {
             let topic = topic_of_queue(&name);
             prop_assert!(Address::new(topic.clone()).is_topic());
             prop_assert_eq!(queue_of_topic(&topic), Some(name.into()));

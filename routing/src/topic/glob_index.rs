@@ -123,7 +123,8 @@ mod tests {
             let mut index = GlobIndex::default();
             globs.iter().enumerate().for_each(|(i, g)| index.insert(g.clone(), i, ()));
             globs.iter().enumerate().for_each(|(i, g)| { index.remove(g, &i); });
-            prop_assert!(index.globs() == 0 && index.by_prefix.is_empty() && index.lengths.is_empty());
+            prop_assert_eq!(index.globs(), 0);
+            prop_assert!(index.by_prefix.is_empty() && index.lengths.is_empty());
         }
     }
 }

@@ -233,7 +233,8 @@ prop_compose! {
         let properties = Properties::default();
         let will_properties = properties.clone();
         let topic = utf8(&topic);
-        let will = Will { topic, payload: payload.into(), qos, retain, properties: will_properties };
+        let payload = payload.into();
+        let will = Will { topic, payload, qos, retain, properties: will_properties };
         let may_stand_alone = user_name.is_some() || version == Version::V5;
         Connect {
             version,
