@@ -195,6 +195,13 @@ impl Broker {
                         vhost.session_due(now, &session, &mut wakes);
                     }
                 }
+                Due::Queue(queue) => {
+                    if let Some(queue) = queue.upgrade()
+                        && let Some(vhost) = queue.vhost()
+                    {
+                        vhost.queue_due(now, &queue, &mut wakes);
+                    }
+                }
             }
         }
     }

@@ -103,6 +103,22 @@ pub enum Error {
         /// Why, as RabbitMQ words it.
         reason: String,
     },
+    /// A queue of its type cannot have such an attribute or argument.
+    #[error("invalid {what} for queue '{name}'{}", queue_type.map(|t| format!(" of queue type {t}")).unwrap_or_default())]
+    UnfitQueue {
+        /// The queue.
+        name: Name,
+        /// `arg 'x-max-priority'` or `property 'non-durable'`.
+        what: String,
+        /// The type as RabbitMQ calls it, where it says it.
+        queue_type: Option<&'static str>,
+    },
+    /// It is part of a protocol, and the gateway does not have it.
+    #[error("{what} not implemented")]
+    NotImplemented {
+        /// What is missing.
+        what: &'static str,
+    },
     /// A limit of the gateway is reached.
     #[error("the limit of {limit} {what} is reached")]
     LimitReached {

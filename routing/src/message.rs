@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::address::Address;
+use crate::death::Deaths;
 use crate::ids::SubscriberId;
 use crate::name::Name;
 use crate::properties::Properties;
@@ -73,6 +74,8 @@ pub struct Message {
     pub retain: bool,
     /// The subscriber that published it, for no-local subscriptions.
     pub publisher: Option<SubscriberId>,
+    /// What it has died of, if it was dead-lettered.
+    pub deaths: Option<Arc<Deaths>>,
     properties: OnceLock<Box<Properties>>,
     forms: OnceLock<Box<[OnceLock<Bytes>; WIRE_FORMS]>>,
 }
@@ -91,6 +94,7 @@ pub struct MessageBuilder {
     pub priority: u8,
     pub retain: bool,
     pub publisher: Option<SubscriberId>,
+    pub deaths: Option<Arc<Deaths>>,
 }
 
 impl MessageBuilder {
@@ -113,6 +117,7 @@ impl MessageBuilder {
             priority: 0,
             retain: false,
             publisher: None,
+            deaths: None,
         }
     }
 
@@ -130,6 +135,7 @@ impl MessageBuilder {
             priority: self.priority,
             retain: self.retain,
             publisher: self.publisher,
+            deaths: self.deaths,
             properties: OnceLock::new(),
             forms: OnceLock::new(),
         })
@@ -181,6 +187,7 @@ impl Message {
             priority: self.priority,
             retain: self.retain,
             publisher: self.publisher,
+            deaths: self.deaths.clone(),
         }
     }
 

@@ -42,6 +42,10 @@ pub struct Properties {
     pub payload_format: Option<u8>,
     /// The priority that the publisher wrote, if it wrote one (0..=255).
     pub priority: Option<u8>,
+    /// The time to live in milliseconds, as the publisher wrote it.
+    pub expiration_ms: Option<u64>,
+    /// Further routing keys to which the publisher addressed it openly (AMQP: the header `CC`).
+    pub copies: Vec<Bytes>,
     /// Headers (AMQP) or user properties (MQTT 5), in order.
     pub headers: Table,
 }

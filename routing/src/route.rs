@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::delivery::Matched;
 use crate::message::Message;
-use crate::queue::{Enqueue, Enqueued, Queue};
+use crate::queue::{self, Enqueue, Enqueued, Queue};
 use crate::shared::SharedGroup;
 use crate::subscriber::Subscriber;
 use crate::time::Timestamp;
@@ -76,8 +76,20 @@ impl Route {
         }
     }
 
-    /// Hands the message to everybody.
+    /// Hands the message to everybody, and dead letters that it pushes out to theirs.
     pub(crate) fn deliver(
+        &self,
+        now: Timestamp,
+        message: &Arc<Message>,
+        enqueue: &mut Enqueue<'_>,
+    ) -> Published {
+        let published = self.hand_over(now, message, enqueue);
+        queue::publish_dead(now, std::mem::take(&mut enqueue.dead), enqueue.wakes);
+        published
+    }
+
+    /// [`Route::deliver`], but for the dead letters, which wait in `enqueue`.
+    pub(crate) fn hand_over(
         &self,
         now: Timestamp,
         message: &Arc<Message>,

@@ -246,7 +246,7 @@ impl Session {
     fn stop_consuming(&self, state: &mut SessionState, now: Timestamp, wakes: &mut Wakes) {
         let Some(queue) = self.queue() else { return };
         if let Some(consumer) = state.consumer.take() {
-            queue.cancel(consumer);
+            queue.cancel(now, consumer, wakes);
         }
         let unsent = self.subscriber.outbox.drain_queue_deliveries();
         let seqs = unsent.iter().filter_map(seq_of).collect::<Vec<_>>();

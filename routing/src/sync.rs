@@ -2,8 +2,8 @@
 //! debug test that takes both, and it aborts the process when a panic would leave the core torn.
 //!
 //! Order: [`Rank::Topology`] before [`Rank::Session`] before [`Rank::Queue`] before
-//! [`Rank::Outbox`] before [`Rank::Leaf`]. Under a queue's lock exactly two calls leave it:
-//! `Journal::append` (a memory copy) and `Outbox::push`.
+//! [`Rank::Outbox`] before [`Rank::Leaf`]. Under a queue's lock exactly three calls leave it:
+//! `Journal::append` (a memory copy), `Outbox::offer` and `Timers::set`.
 
 use std::ops::{Deref, DerefMut};
 

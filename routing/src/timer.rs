@@ -1,10 +1,10 @@
-//! What the core wants to do later: expire sessions, send delayed wills, drop expired queue heads.
-//! The gateway sleeps until the first of them; an idle core has none.
+//! What the core wants to do later: expire sessions, send delayed wills, drop expired queue heads,
+//! delete unused queues. The gateway sleeps until the first of them; an idle core has none.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::Weak;
 
+use crate::queue::Queue;
 use crate::session::Session;
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
@@ -14,38 +14,20 @@ use crate::time::Timestamp;
 pub(crate) enum Due {
     /// A will's delay or a session's expiry has passed.
     Session(Weak<Session>),
+    /// A message at a queue's head has expired, or nobody has used the queue for long.
+    Queue(Weak<Queue>),
 }
 
-#[derive(Debug)]
-struct Timer {
-    at: Timestamp,
+/// A timer that was set, to take it back. Timers of one moment are told apart by their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TimerKey {
+    pub(crate) at: Timestamp,
     order: u64,
-    due: Due,
-}
-
-impl PartialEq for Timer {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Timer {}
-
-impl PartialOrd for Timer {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Timer {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
 }
 
 /// All timers of a broker.
 pub(crate) struct Timers {
-    heap: Mutex<(u64, BinaryHeap<Reverse<Timer>>)>,
+    all: Mutex<(u64, BTreeMap<TimerKey, Due>)>,
     /// Told when an earlier timer than all others is set.
     earlier: Box<dyn Fn() + Send + Sync>,
 }
@@ -59,39 +41,62 @@ impl std::fmt::Debug for Timers {
 impl Timers {
     pub(crate) fn new(earlier: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
-            heap: Mutex::new(Rank::Leaf, (0, BinaryHeap::new())),
+            all: Mutex::new(Rank::Leaf, (0, BTreeMap::new())),
             earlier,
         }
     }
 
-    pub(crate) fn set(&self, at: Timestamp, due: Due) {
-        let is_first = {
-            let mut guard = self.heap.lock();
-            let (order, heap) = &mut *guard;
+    pub(crate) fn set(&self, at: Timestamp, due: Due) -> TimerKey {
+        let (key, is_first) = {
+            let mut guard = self.all.lock();
+            let (order, timers) = &mut *guard;
             *order += 1;
-            let is_first = heap.peek().is_none_or(|first| at < first.0.at);
-            heap.push(Reverse(Timer {
-                at,
-                order: *order,
-                due,
-            }));
-            is_first
+            let key = TimerKey { at, order: *order };
+            let is_first = timers
+                .first_key_value()
+                .is_none_or(|(first, _)| at < first.at);
+            timers.insert(key, due);
+            (key, is_first)
         };
         if is_first {
             (self.earlier)();
         }
+        key
+    }
+
+    /// Takes a timer back, unless its time has come already.
+    pub(crate) fn cancel(&self, key: TimerKey) {
+        self.all.lock().1.remove(&key);
     }
 
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
-        self.heap.lock().1.peek().map(|first| first.0.at)
+        let guard = self.all.lock();
+        guard.1.first_key_value().map(|(first, _)| first.at)
     }
 
     /// Takes one timer whose time has come.
     pub(crate) fn pop(&self, now: Timestamp) -> Option<Due> {
-        let heap = &mut self.heap.lock().1;
-        heap.peek()
-            .is_some_and(|first| first.0.at <= now)
-            .then(|| heap.pop())?
-            .map(|t| t.0.due)
+        let timers = &mut self.all.lock().1;
+        let first = timers.first_entry()?;
+        (first.key().at <= now).then(|| first.remove())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_come_in_order_and_can_be_taken_back() {
+        let timers = Timers::new(Box::new(|| {}));
+        let due = || Due::Queue(Weak::new());
+        let early = timers.set(Timestamp(5), due());
+        let late = timers.set(Timestamp(9), due());
+        assert_eq!(timers.next_at(), Some(Timestamp(5)));
+        timers.cancel(early);
+        assert_eq!(timers.next_at(), Some(late.at));
+        assert!(timers.pop(Timestamp(8)).is_none());
+        assert!(timers.pop(Timestamp(9)).is_some());
+        assert_eq!(timers.next_at(), None);
     }
 }

@@ -225,6 +225,8 @@ fn refused(error: &routing::Error) -> Error {
         | Core::Reserved { .. }
         | Core::DefaultExchange
         | Core::Internal { .. }
-        | Core::InvalidArgument { .. } => Error::ChannelDenied,
+        | Core::InvalidArgument { .. }
+        | Core::UnfitQueue { .. }
+        | Core::NotImplemented { .. } => Error::ChannelDenied,
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::encode::kind;
+use super::encode::{PLACE_EXPIRES, kind};
 use super::entry::Entry;
 use crate::address::Address;
 use crate::binding::{Binding, Destination};
+use crate::death::{Death, DeathReason, Deaths, FirstDeath};
 use crate::delivery::Matched;
 use crate::exchange::{ExchangeKind, ExchangeOptions};
 use crate::ids::{QueueId, Seq, SessionId};
@@ -53,20 +54,32 @@ impl Reader<'_> {
     fn entry(&mut self) -> Option<Entry> {
         let kind = self.u8()?;
         Some(match kind {
-            kind::PUBLISH => Entry::Publish {
-                queue: QueueId(self.u64()?),
-                seq: Seq(self.u64()?),
-                qos: self.qos()?,
-                matched: self.matched()?,
-                message: self.message()?,
-            },
-            kind::ENQUEUE => Entry::Enqueue {
-                queue: QueueId(self.u64()?),
-                seq: Seq(self.u64()?),
-                qos: self.qos()?,
-                matched: self.matched()?,
-                body: Lsn(self.u64()?),
-            },
+            kind::PUBLISH => {
+                let (queue, seq) = (QueueId(self.u64()?), Seq(self.u64()?));
+                let (qos, expires_at) = self.place_end()?;
+                let matched = self.matched()?;
+                Entry::Publish {
+                    queue,
+                    seq,
+                    qos,
+                    expires_at,
+                    matched,
+                    message: self.message()?,
+                }
+            }
+            kind::ENQUEUE => {
+                let (queue, seq) = (QueueId(self.u64()?), Seq(self.u64()?));
+                let (qos, expires_at) = self.place_end()?;
+                let matched = self.matched()?;
+                Entry::Enqueue {
+                    queue,
+                    seq,
+                    qos,
+                    expires_at,
+                    matched,
+                    body: Lsn(self.u64()?),
+                }
+            }
             kind::SETTLED => {
                 let queue = QueueId(self.u64()?);
                 let mut seqs = Vec::with_capacity(self.rest.len() / 8);
@@ -202,7 +215,7 @@ impl Reader<'_> {
         let address = Address::new(self.bytes()?);
         let mut builder = MessageBuilder::new(address, exchange, Bytes::new(), origin);
         builder.raw_properties = self.bytes()?;
-        let [expires, retain, _] = self.flags()?;
+        let [expires, retain, has_died] = self.flags()?;
         builder.retain = retain;
         builder.qos = self.qos()?;
         builder.priority = self.u8()?;
@@ -211,8 +224,74 @@ impl Reader<'_> {
         } else {
             None
         };
+        builder.deaths = if has_died {
+            Some(Arc::new(self.deaths()?))
+        } else {
+            None
+        };
         builder.payload = self.rest.split_off(0);
         Some(builder.build())
+    }
+
+    fn deaths(&mut self) -> Option<Deaths> {
+        let [is_readdressed, ..] = self.flags()?;
+        let first = FirstDeath {
+            queue: self.name()?,
+            reason: self.reason()?,
+            exchange: self.name()?,
+        };
+        let last_exchange = self.name()?;
+        let count = self.u32()?;
+        let list = (0..count).map(|_| self.death()).collect::<Option<_>>()?;
+        Some(Deaths {
+            list,
+            first,
+            last_exchange,
+            is_readdressed,
+        })
+    }
+
+    fn death(&mut self) -> Option<Death> {
+        let (queue, reason) = (self.name()?, self.reason()?);
+        let (count, first_at) = (self.u64()?, Timestamp(self.u64()?));
+        let exchange = self.name()?;
+        let keys = self.u32()?;
+        let routing_keys = (0..keys).map(|_| self.bytes()).collect::<Option<_>>()?;
+        let [had_expiration, ..] = self.flags()?;
+        let expiration_ms = if had_expiration {
+            Some(self.u64()?)
+        } else {
+            None
+        };
+        Some(Death {
+            queue,
+            reason,
+            count,
+            first_at,
+            exchange,
+            routing_keys,
+            expiration_ms,
+        })
+    }
+
+    fn reason(&mut self) -> Option<DeathReason> {
+        Some(match self.u8()? {
+            0 => DeathReason::Rejected,
+            1 => DeathReason::Expired,
+            2 => DeathReason::MaxLength,
+            3 => DeathReason::DeliveryLimit,
+            _ => return None,
+        })
+    }
+
+    /// The quality of service and the expiry of a place in a queue.
+    fn place_end(&mut self) -> Option<(QoS, Option<Timestamp>)> {
+        let byte = self.u8()?;
+        let qos = qos(byte & !PLACE_EXPIRES)?;
+        if byte & PLACE_EXPIRES == 0 {
+            return Some((qos, None));
+        }
+        Some((qos, Some(Timestamp(self.u64()?))))
     }
 
     fn matched(&mut self) -> Option<Option<Matched>> {
@@ -294,12 +373,7 @@ impl Reader<'_> {
     }
 
     fn qos(&mut self) -> Option<QoS> {
-        Some(match self.u8()? {
-            0 => QoS::AtMostOnce,
-            1 => QoS::AtLeastOnce,
-            2 => QoS::ExactlyOnce,
-            _ => return None,
-        })
+        qos(self.u8()?)
     }
 
     fn flags(&mut self) -> Option<[bool; 3]> {
@@ -330,5 +404,14 @@ impl Reader<'_> {
 
     fn u64(&mut self) -> Option<u64> {
         self.rest.try_get_u64_le().ok()
+    }
+}
+
+const fn qos(byte: u8) -> Option<QoS> {
+    match byte {
+        0 => Some(QoS::AtMostOnce),
+        1 => Some(QoS::AtLeastOnce),
+        2 => Some(QoS::ExactlyOnce),
+        _ => None,
     }
 }

@@ -3,18 +3,24 @@
 //!
 //! ```text
 //! entry = kind u8, fields
-//! message = origin u8, exchange, address, raw properties, flags u8 (1 expires, 2 retain), qos u8,
-//!           priority u8, [expires_at u64], payload: the rest of the record
+//! place = queue u64, seq u64, qos u8 (+ 128 if it expires), [expires_at u64], matched
+//! message = origin u8, exchange, address, raw properties, flags u8 (1 expires, 2 retain, 4 died),
+//!           qos u8, priority u8, [expires_at u64], [deaths], payload: the rest of the record
+//! deaths = flags u8 (1 readdressed), first: queue, reason u8, exchange, last exchange,
+//!          count u32, (queue, reason u8, count u64, first_at u64, exchange, count u32, (routing key)*,
+//!          flags u8 (1 had an expiration), [expiration_ms u64])*
 //! matched = 0 | 1 qos u8 flags u8 count u16 (subscription id u32)* | 2 | 3 glob | 4
 //! ```
 
 use super::entry::Entry;
 use crate::binding::{Binding, Destination};
+use crate::death::{DeathReason, Deaths};
 use crate::delivery::Matched;
 use crate::ids::{QueueId, Seq};
 use crate::journal::Lsn;
 use crate::message::{Message, QoS};
 use crate::subscriber::SubscriptionOptions;
+use crate::time::Timestamp;
 use crate::value::{Table, Value};
 
 pub(super) mod kind {
@@ -44,20 +50,36 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) {
             queue,
             seq,
             qos,
+            expires_at,
             matched,
             message,
         } => {
-            put_publish(out, *queue, *seq, *qos, matched.as_ref(), message);
+            let place = Place {
+                queue: *queue,
+                seq: *seq,
+                qos: *qos,
+                expires_at: *expires_at,
+                matched: matched.as_ref(),
+            };
+            put_publish(out, &place, message);
             out.extend_from_slice(&message.payload);
         }
         Entry::Enqueue {
             queue,
             seq,
             qos,
+            expires_at,
             matched,
             body,
         } => {
-            put_enqueue(out, *queue, *seq, *qos, matched.as_ref(), *body);
+            let place = Place {
+                queue: *queue,
+                seq: *seq,
+                qos: *qos,
+                expires_at: *expires_at,
+                matched: matched.as_ref(),
+            };
+            put_enqueue(out, &place, *body);
         }
         Entry::Settled { queue, seqs } => put_settled(out, *queue, seqs),
         Entry::QueuePosition { queue, next } => {
@@ -183,38 +205,44 @@ fn encode_session(entry: &Entry, out: &mut Vec<u8>) {
     }
 }
 
+/// A message's place in a queue; see [`Entry::Publish`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) queue: QueueId,
+    pub(crate) seq: Seq,
+    pub(crate) qos: QoS,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) matched: Option<&'a Matched>,
+}
+
+/// In the byte of the quality of service: the place has an expiry.
+pub(super) const PLACE_EXPIRES: u8 = 0x80;
+
 /// A `Publish` record but for its payload, which the caller appends as the last piece.
-pub(crate) fn put_publish(
-    out: &mut Vec<u8>,
-    queue: QueueId,
-    seq: Seq,
-    qos: QoS,
-    matched: Option<&Matched>,
-    message: &Message,
-) {
+pub(crate) fn put_publish(out: &mut Vec<u8>, place: &Place<'_>, message: &Message) {
     out.push(kind::PUBLISH);
-    put_u64(out, queue.0);
-    put_u64(out, seq.0);
-    out.push(qos as u8);
-    put_matched(out, matched);
+    put_place(out, place);
     put_message(out, message);
 }
 
 /// An `Enqueue` record.
-pub(crate) fn put_enqueue(
-    out: &mut Vec<u8>,
-    queue: QueueId,
-    seq: Seq,
-    qos: QoS,
-    matched: Option<&Matched>,
-    body: Lsn,
-) {
+pub(crate) fn put_enqueue(out: &mut Vec<u8>, place: &Place<'_>, body: Lsn) {
     out.push(kind::ENQUEUE);
-    put_u64(out, queue.0);
-    put_u64(out, seq.0);
-    out.push(qos as u8);
-    put_matched(out, matched);
+    put_place(out, place);
     put_u64(out, body.0);
+}
+
+fn put_place(out: &mut Vec<u8>, place: &Place<'_>) {
+    put_u64(out, place.queue.0);
+    put_u64(out, place.seq.0);
+    match place.expires_at {
+        None => out.push(place.qos as u8),
+        Some(at) => {
+            out.push(place.qos as u8 | PLACE_EXPIRES);
+            put_u64(out, at.0);
+        }
+    }
+    put_matched(out, place.matched);
 }
 
 /// A `Settled` record.
@@ -229,11 +257,54 @@ fn put_message(out: &mut Vec<u8>, message: &Message) {
     put_text(out, &message.exchange);
     put_bytes(out, message.address.as_bytes());
     put_bytes(out, &message.raw_properties);
-    put_flags(out, [message.expires_at.is_some(), message.retain, false]);
+    let has_died = message.deaths.is_some();
+    put_flags(
+        out,
+        [message.expires_at.is_some(), message.retain, has_died],
+    );
     out.push(message.qos as u8);
     out.push(message.priority);
     if let Some(at) = message.expires_at {
         put_u64(out, at.0);
+    }
+    if let Some(deaths) = &message.deaths {
+        put_deaths(out, deaths);
+    }
+}
+
+fn put_deaths(out: &mut Vec<u8>, deaths: &Deaths) {
+    put_flags(out, [deaths.is_readdressed, false, false]);
+    put_text(out, &deaths.first.queue);
+    out.push(reason_tag(deaths.first.reason));
+    put_text(out, &deaths.first.exchange);
+    put_text(out, &deaths.last_exchange);
+    put_u32(out, u32::try_from(deaths.list.len()).unwrap_or(u32::MAX));
+    for death in &deaths.list {
+        put_text(out, &death.queue);
+        out.push(reason_tag(death.reason));
+        put_u64(out, death.count);
+        put_u64(out, death.first_at.0);
+        put_text(out, &death.exchange);
+        let keys = u32::try_from(death.routing_keys.len()).unwrap_or(u32::MAX);
+        put_u32(out, keys);
+        death
+            .routing_keys
+            .iter()
+            .for_each(|key| put_bytes(out, key));
+        put_flags(out, [death.expiration_ms.is_some(), false, false]);
+        death
+            .expiration_ms
+            .into_iter()
+            .for_each(|expiration_ms| put_u64(out, expiration_ms));
+    }
+}
+
+const fn reason_tag(reason: DeathReason) -> u8 {
+    match reason {
+        DeathReason::Rejected => 0,
+        DeathReason::Expired => 1,
+        DeathReason::MaxLength => 2,
+        DeathReason::DeliveryLimit => 3,
     }
 }
 

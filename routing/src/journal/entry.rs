@@ -11,17 +11,20 @@ use crate::message::{Message, QoS};
 use crate::name::Name;
 use crate::queue::QueueOptions;
 use crate::subscriber::SubscriptionOptions;
+use crate::time::Timestamp;
 
 /// One durable change. Applying an entry twice is the same as once, and entries older than a
 /// checkpoint may be applied on top of it.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are those of the things named")]
 pub enum Entry {
-    /// A message entered its first durable queue.
+    /// A message entered its first durable queue, which keeps it until `expires_at` unless the
+    /// message expires earlier.
     Publish {
         queue: QueueId,
         seq: Seq,
         qos: QoS,
+        expires_at: Option<Timestamp>,
         matched: Option<Matched>,
         message: Arc<Message>,
     },
@@ -30,6 +33,7 @@ pub enum Entry {
         queue: QueueId,
         seq: Seq,
         qos: QoS,
+        expires_at: Option<Timestamp>,
         matched: Option<Matched>,
         body: Lsn,
     },

@@ -10,7 +10,7 @@ mod entry;
 
 pub use decode::{DecodeError, decode};
 pub use encode::encode;
-pub(crate) use encode::{put_enqueue, put_publish, put_settled};
+pub(crate) use encode::{Place, put_enqueue, put_publish, put_settled};
 pub use entry::Entry;
 
 use std::fmt;

@@ -5,14 +5,45 @@ use std::collections::VecDeque;
 use super::QueueLimits;
 use super::entry::Entry;
 use crate::ids::Seq;
+use crate::message::Message;
+use crate::time::Timestamp;
 
 /// Ready messages, one line per priority.
 #[derive(Debug)]
 pub(super) struct Backlog {
     /// Lowest priority first; a plain queue has one line.
     lines: Vec<VecDeque<Entry>>,
+    total: Total,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
     len: usize,
     bytes: usize,
+    body_bytes: usize,
+}
+
+impl Total {
+    const fn add(&mut self, message: &Message) {
+        self.len += 1;
+        self.bytes += message.cost_bytes();
+        self.body_bytes += message.payload.len();
+    }
+
+    const fn subtract(&mut self, message: &Message) {
+        self.len -= 1;
+        self.bytes -= message.cost_bytes();
+        self.body_bytes -= message.payload.len();
+    }
+
+    fn is_over(&self, limits: &QueueLimits) -> bool {
+        limits.messages_max.is_some_and(|max| self.len > max)
+            || limits.bytes_max.is_some_and(|max| self.bytes > max)
+            || limits
+                .body_bytes_max
+                .is_some_and(|max| self.body_bytes > max)
+    }
 }
 
 impl Backlog {
@@ -20,17 +51,16 @@ impl Backlog {
         let lines = (0..=priority_max).map(|_| VecDeque::new()).collect();
         Self {
             lines,
-            len: 0,
-            bytes: 0,
+            total: Total::default(),
         }
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.len
+        self.total.len
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.total.len == 0
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
@@ -47,21 +77,26 @@ impl Backlog {
             if let Ok(at) = line.binary_search_by_key(&seq, |entry| entry.seq)
                 && let Some(entry) = line.remove(at)
             {
-                self.len -= 1;
-                self.bytes -= entry.message.cost_bytes();
+                self.total.subtract(&entry.message);
             }
         }
     }
 
-    /// Whether one more message of that size breaks a limit.
-    pub(super) fn exceeds(&self, limits: &QueueLimits, bytes: usize) -> bool {
-        limits.messages_max.is_some_and(|max| self.len + 1 > max)
-            || limits.bytes_max.is_some_and(|max| self.bytes + bytes > max)
+    /// Whether a limit is broken.
+    pub(super) fn is_over(&self, limits: &QueueLimits) -> bool {
+        self.total.is_over(limits)
+    }
+
+    /// Whether one more message breaks a limit.
+    pub(super) fn is_over_with(&self, limits: &QueueLimits, message: &Message) -> bool {
+        let mut total = self.total;
+        total.add(message);
+        total.is_over(limits)
     }
 
     /// Adds an entry behind all others of its priority.
     pub(super) fn push(&mut self, entry: Entry) {
-        self.count_in(&entry);
+        self.total.add(&entry.message);
         if let Some(line) = self.line_of(&entry) {
             line.push_back(entry);
         }
@@ -69,7 +104,7 @@ impl Backlog {
 
     /// Puts an entry back to where its sequence number belongs.
     pub(super) fn put_back(&mut self, entry: Entry) {
-        self.count_in(&entry);
+        self.total.add(&entry.message);
         if let Some(line) = self.line_of(&entry) {
             // Mostly it came from the very front.
             if line.front().is_none_or(|first| entry.seq < first.seq) {
@@ -83,31 +118,41 @@ impl Backlog {
 
     /// Takes the first entry.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        self.pop_if(|_| true)
-    }
-
-    /// Takes the first entry if it passes.
-    pub(super) fn pop_if(&mut self, pass: impl FnOnce(&Entry) -> bool) -> Option<Entry> {
         let line = self.lines.iter_mut().rev().find(|line| !line.is_empty())?;
-        let entry = line.pop_front_if(|first| pass(first))?;
-        self.len -= 1;
-        self.bytes -= entry.message.cost_bytes();
+        let entry = line.pop_front()?;
+        self.total.subtract(&entry.message);
         if line.is_empty() && line.capacity() > 4096 {
             *line = VecDeque::new();
         }
         Some(entry)
     }
 
-    /// Takes everything.
-    pub(super) fn drain(&mut self) -> Vec<Entry> {
-        self.len = 0;
-        self.bytes = 0;
-        self.lines.iter_mut().flat_map(std::mem::take).collect()
+    /// Takes an entry that has expired and is the first of its priority.
+    pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        let entry = self
+            .lines
+            .iter_mut()
+            .find_map(|line| line.pop_front_if(|first| first.is_expired(now)))?;
+        self.total.subtract(&entry.message);
+        Some(entry)
     }
 
-    fn count_in(&mut self, entry: &Entry) {
-        self.len += 1;
-        self.bytes += entry.message.cost_bytes();
+    /// When [`Backlog::pop_expired`] will find something.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        if self.is_empty() {
+            return None;
+        }
+        let heads = self.lines.iter().filter_map(VecDeque::front);
+        heads.filter_map(|entry| entry.expires_at).min()
+    }
+
+    /// Takes everything.
+    pub(super) fn drain(&mut self) -> Vec<Entry> {
+        self.total = Total::default();
+        self.lines.iter_mut().flat_map(std::mem::take).collect()
     }
 
     fn line_of(&mut self, entry: &Entry) -> Option<&mut VecDeque<Entry>> {

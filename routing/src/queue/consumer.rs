@@ -94,6 +94,15 @@ pub struct Consumer {
     pub shared_credit: Option<Arc<Credit>>,
 }
 
+impl Serving {
+    fn includes(self, consumer: &Consumer) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(active) => active == Some(consumer.id),
+        }
+    }
+}
+
 impl Consumer {
     fn has_credit(&self) -> bool {
         !self.acknowledges
@@ -134,12 +143,33 @@ impl Consumer {
 }
 
 /// All consumers of a queue, highest priority first, in turn within one priority.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Consumers {
     list: Vec<Consumer>,
+    serving: Serving,
+}
+
+/// Which consumers are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serving {
+    All,
+    /// This one, until it goes.
+    One(Option<ConsumerId>),
 }
 
 impl Consumers {
+    pub(super) const fn new(is_single_active: bool) -> Self {
+        let serving = if is_single_active {
+            Serving::One(None)
+        } else {
+            Serving::All
+        };
+        Self {
+            list: Vec::new(),
+            serving,
+        }
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.list.len()
     }
@@ -151,8 +181,12 @@ impl Consumers {
     /// Adds a consumer; false when exclusiveness forbids it.
     pub(super) fn add(&mut self, consumer: Consumer) -> bool {
         let taken = self.list.iter().any(|other| other.exclusive);
-        if taken || (consumer.exclusive && !self.list.is_empty()) {
+        let may_be_exclusive = self.list.is_empty() && self.serving == Serving::All;
+        if taken || (consumer.exclusive && !may_be_exclusive) {
             return false;
+        }
+        if self.serving == Serving::One(None) {
+            self.serving = Serving::One(Some(consumer.id));
         }
         let at = self
             .list
@@ -163,12 +197,18 @@ impl Consumers {
 
     /// Whether one of them could take a message, if its outbox has room.
     pub(super) fn have_credit(&self) -> bool {
-        self.list.iter().any(Consumer::has_credit)
+        self.list
+            .iter()
+            .any(|consumer| self.serving.includes(consumer) && consumer.has_credit())
     }
 
+    /// Removes a consumer; the next one takes its place if it was the only one served.
     pub(super) fn remove(&mut self, id: ConsumerId) -> bool {
         let before = self.list.len();
         self.list.retain(|consumer| consumer.id != id);
+        if self.serving == Serving::One(Some(id)) {
+            self.serving = Serving::One(self.list.first().map(|next| next.id));
+        }
         self.list.len() < before
     }
 
@@ -184,7 +224,7 @@ impl Consumers {
         delivery: impl Fn(&Consumer) -> Delivery,
     ) -> Option<(ConsumerId, bool)> {
         let taker = self.list.iter().position(|consumer| {
-            if !consumer.has_credit() || !consumer.take_credit() {
+            if !self.serving.includes(consumer) || !consumer.take_credit() {
                 return false;
             }
             let taken = consumer.outbox.offer(delivery(consumer), wakes).is_ok();

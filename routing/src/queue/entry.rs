@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::delivery::Matched;
-use crate::ids::Seq;
-use crate::journal::Lsn;
+use crate::ids::{QueueId, Seq};
+use crate::journal::{Lsn, Place};
 use crate::message::{Message, QoS};
+use crate::time::Timestamp;
 
 /// A message and its place in one queue.
 #[derive(Debug)]
@@ -17,4 +18,25 @@ pub(super) struct Entry {
     /// The journal record with its body; none when the message need not survive.
     pub(super) body: Option<Lsn>,
     pub(super) redeliveries: u32,
+    /// The earlier of the message's own expiry and the queue's.
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+impl Entry {
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Its place as the journal has it. The expiry is there only if it is the queue's doing.
+    pub(super) fn place(&self, queue: QueueId) -> Place<'_> {
+        Place {
+            queue,
+            seq: self.seq,
+            qos: self.qos,
+            expires_at: self
+                .expires_at
+                .filter(|_| self.expires_at != self.message.expires_at),
+            matched: self.matched.as_deref(),
+        }
+    }
 }

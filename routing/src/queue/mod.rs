@@ -6,17 +6,25 @@
 
 mod backlog;
 mod consumer;
+mod dead_letter;
 mod entry;
+mod policy;
 mod recovery;
+mod settle;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 pub use consumer::{Consumer, Credit};
+pub(crate) use dead_letter::publish as publish_dead;
+pub use policy::{DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy};
 pub(crate) use recovery::Restored;
+pub use settle::Settlement;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use crate::death::DeathReason;
 use crate::delivery::{Delivery, Matched, QueueDelivery, Source};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, QueueId, Seq};
@@ -26,46 +34,12 @@ use crate::name::Name;
 use crate::outbox::{Event, Wakes};
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
-use crate::value::Table;
+use crate::timer::TimerKey;
+use crate::vhost::VHost;
 use backlog::Backlog;
 use consumer::Consumers;
+use dead_letter::DeadLetter;
 use entry::Entry;
-
-/// The attributes of a queue.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct QueueOptions {
-    /// Survives a restart, with its persistent messages.
-    pub durable: bool,
-    /// Is deleted with its last consumer.
-    pub auto_delete: bool,
-    /// Belongs to this connection alone, and is deleted with it.
-    pub exclusive: Option<ConnectionId>,
-    /// All arguments, as declared.
-    pub arguments: Table,
-}
-
-/// How much a queue keeps. A message handed out and not settled does not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueLimits {
-    /// Messages ready for delivery.
-    pub messages_max: Option<usize>,
-    /// Their bytes, as [`Message::cost_bytes`] counts them.
-    pub bytes_max: Option<usize>,
-    /// Priorities above 0 that are told apart; 0 for a plain queue.
-    pub priority_max: u8,
-    /// What happens when a limit is reached.
-    pub overflow: QueueOverflow,
-}
-
-/// What a full queue does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueOverflow {
-    /// Drops the oldest ready message.
-    #[default]
-    DropHead,
-    /// Refuses the new one.
-    Reject,
-}
 
 /// What `queue.declare-ok` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,17 +48,6 @@ pub struct QueueStatus {
     pub messages: usize,
     /// Consumers.
     pub consumers: usize,
-}
-
-/// What becomes of a message that was handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// Done.
-    Ack,
-    /// Back to its place in the queue.
-    Requeue,
-    /// Not wanted.
-    Discard,
 }
 
 /// What became of a message offered to a queue.
@@ -115,6 +78,8 @@ pub struct Enqueue<'a> {
     body: Option<Lsn>,
     /// Where the last record of this publish ends.
     pub end: Option<Lsn>,
+    /// Messages that it pushed out, to be published next.
+    pub(crate) dead: Vec<DeadLetter>,
 }
 
 impl<'a> Enqueue<'a> {
@@ -124,6 +89,7 @@ impl<'a> Enqueue<'a> {
             wakes,
             body: None,
             end: None,
+            dead: Vec::new(),
         }
     }
 }
@@ -137,8 +103,9 @@ pub struct Queue {
     pub name: Name,
     /// Its attributes.
     pub options: QueueOptions,
-    limits: QueueLimits,
+    policy: QueuePolicy,
     journal: Arc<dyn Journal>,
+    vhost: Weak<VHost>,
     state: Mutex<State>,
 }
 
@@ -149,6 +116,13 @@ struct State {
     unsettled: HashMap<Seq, Unsettled, foldhash::fast::RandomState>,
     consumers: Consumers,
     is_deleted: bool,
+    /// Dead letters to publish when the lock is released.
+    dead: Vec<DeadLetter>,
+    /// Those that must survive, until they are published.
+    dying: HashMap<Seq, Entry, foldhash::fast::RandomState>,
+    /// When somebody last used the queue, for `x-expires`.
+    used_at: Timestamp,
+    timer: Option<TimerKey>,
     /// Reused for encoding journal records.
     scratch: Vec<u8>,
 }
@@ -166,15 +140,20 @@ impl Queue {
         id: QueueId,
         name: Name,
         options: QueueOptions,
-        limits: QueueLimits,
+        policy: QueuePolicy,
         journal: Arc<dyn Journal>,
+        vhost: Weak<VHost>,
     ) -> Arc<Self> {
         let state = State {
             next_seq: 0,
-            ready: Backlog::new(limits.priority_max),
+            ready: Backlog::new(policy.limits.priority_max),
             unsettled: HashMap::default(),
-            consumers: Consumers::default(),
+            consumers: Consumers::new(policy.is_single_active),
             is_deleted: false,
+            dead: Vec::new(),
+            dying: HashMap::default(),
+            used_at: Timestamp::default(),
+            timer: None,
             scratch: Vec::new(),
         };
         let state = Mutex::new(Rank::Queue, state);
@@ -182,10 +161,23 @@ impl Queue {
             id,
             name,
             options,
-            limits,
+            policy,
             journal,
+            vhost,
             state,
         })
+    }
+
+    /// The virtual host, unless the broker is gone.
+    #[must_use]
+    pub fn vhost(&self) -> Option<Arc<VHost>> {
+        self.vhost.upgrade()
+    }
+
+    /// What it does with its messages.
+    #[must_use]
+    pub const fn policy(&self) -> &QueuePolicy {
+        &self.policy
     }
 
     /// Puts a message in. `qos` is the guarantee for this queue's receivers; at
@@ -198,36 +190,56 @@ impl Queue {
         matched: Option<&Arc<Matched>>,
         enqueue: &mut Enqueue<'_>,
     ) -> Enqueued {
-        let mut state = self.state.lock();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         if state.is_deleted {
             return Enqueued::Gone;
         }
         let goes_out = state.ready.is_empty() && state.consumers.have_credit();
-        if !goes_out && !self.make_room(&mut state, message) {
+        if !goes_out && self.refuses(state, message) {
+            if self.policy.limits.overflow == QueueOverflow::RejectDeadLetter {
+                let letter = self.dead_letter(message, DeathReason::MaxLength, None);
+                enqueue.dead.push(letter);
+            }
             return Enqueued::Rejected;
         }
-        let seq = Seq(state.next_seq);
-        state.next_seq += 1;
-        let mut entry = Entry {
-            seq,
-            message: Arc::clone(message),
-            qos,
-            matched: matched.cloned(),
-            body: None,
-            redeliveries: 0,
-        };
+        let mut entry = self.next_entry(state, now, message, qos);
+        entry.matched = matched.cloned();
         self.journal_message(&mut state.scratch, &mut entry, enqueue);
         let stays = if goes_out {
-            self.hand_out(&mut state, entry, enqueue.wakes)
+            self.hand_out(state, entry, enqueue.wakes)
         } else {
             Some(entry)
         };
         if let Some(mut entry) = stays {
             entry.message = entry.message.compact();
             state.ready.push(entry);
-            self.drop_expired(&mut state, now);
+            self.drop_surplus(state);
         }
+        self.finish(state, now);
+        enqueue.dead.append(&mut state.dead);
         Enqueued::Accepted
+    }
+
+    fn next_entry(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        message: &Arc<Message>,
+        qos: QoS,
+    ) -> Entry {
+        let seq = Seq(state.next_seq);
+        state.next_seq += 1;
+        let queue_expiry = self.policy.ttl_ms.map(|ttl_ms| now.plus_ms(ttl_ms));
+        Entry {
+            seq,
+            message: Arc::clone(message),
+            qos,
+            matched: None,
+            body: None,
+            redeliveries: 0,
+            expires_at: message.expires_at.into_iter().chain(queue_expiry).min(),
+        }
     }
 
     /// Adds a consumer and gives it what it may have.
@@ -241,69 +253,40 @@ impl Queue {
         consumer: Consumer,
         wakes: &mut Wakes,
     ) -> Result<(), Error> {
-        let mut state = self.state.lock();
-        if state.is_deleted {
-            return Err(Error::NotFound {
-                kind: crate::error::Kind::Queue,
-                name: self.name.clone(),
-            });
-        }
-        if !state.consumers.add(consumer) {
-            return Err(Error::ExclusiveUse {
-                name: self.name.clone(),
-            });
-        }
-        self.pump_locked(&mut state, now, wakes);
-        Ok(())
+        self.locked(now, wakes, |state, wakes| {
+            if state.is_deleted {
+                return Err(Error::NotFound {
+                    kind: crate::error::Kind::Queue,
+                    name: self.name.clone(),
+                });
+            }
+            if !state.consumers.add(consumer) {
+                return Err(Error::ExclusiveUse {
+                    name: self.name.clone(),
+                });
+            }
+            self.pump_locked(state, now, wakes);
+            Ok(())
+        })
     }
 
     /// Removes a consumer; what it has and has not settled stays with it. Returns how many
     /// consumers remain, or none when it was not there.
-    pub fn cancel(self: &Arc<Self>, id: ConsumerId) -> Option<usize> {
-        let mut state = self.state.lock();
-        state.consumers.remove(id).then(|| state.consumers.len())
-    }
-
-    /// Takes everything back that this consumer has not settled, to its old place.
-    pub fn release(self: &Arc<Self>, now: Timestamp, id: ConsumerId, wakes: &mut Wakes) {
-        let mut state = self.state.lock();
-        let seqs = state
-            .unsettled
-            .iter()
-            .filter(|(_, u)| u.consumer == id)
-            .map(|(seq, _)| *seq);
-        let seqs = seqs.collect::<Vec<_>>();
-        self.settle_locked(&mut state, &seqs, Settlement::Requeue);
-        self.pump_locked(&mut state, now, wakes);
-    }
-
-    /// Settles messages that were handed out; unknown ones are ignored. The consumer's credit is
-    /// its front's to give back *before* this. Returns where the record of it ends, if there is
-    /// one.
-    pub fn settle(
+    pub fn cancel(
         self: &Arc<Self>,
         now: Timestamp,
-        seqs: &[Seq],
-        settlement: Settlement,
+        id: ConsumerId,
         wakes: &mut Wakes,
-    ) -> Option<Lsn> {
-        let mut state = self.state.lock();
-        let lsn = self.settle_locked(&mut state, seqs, settlement);
-        self.pump_locked(&mut state, now, wakes);
-        lsn
-    }
-
-    /// Takes messages back that were offered to a connection and never reached its peer: as if
-    /// they had not been handed out.
-    pub fn untake(self: &Arc<Self>, now: Timestamp, seqs: &[Seq], wakes: &mut Wakes) {
-        let mut state = self.state.lock();
-        let back = seqs
-            .iter()
-            .filter_map(|seq| state.unsettled.remove(seq))
-            .collect::<Vec<_>>();
-        back.into_iter()
-            .for_each(|unsettled| state.ready.put_back(unsettled.entry));
-        self.pump_locked(&mut state, now, wakes);
+    ) -> Option<usize> {
+        self.locked(now, wakes, |state, wakes| {
+            let was_there = state.consumers.remove(id);
+            if was_there {
+                state.used_at = now;
+                // Another may have become the active one.
+                self.pump_locked(state, now, wakes);
+            }
+            was_there.then(|| state.consumers.len())
+        })
     }
 
     /// Takes one message without a consumer (`basic.get`). `owner` is whom it is unsettled for.
@@ -314,17 +297,21 @@ impl Queue {
         owner: ConsumerId,
         acknowledges: bool,
     ) -> Option<(Delivery, usize)> {
-        let mut state = self.state.lock();
-        self.drop_expired(&mut state, now);
-        let entry = state.ready.pop()?;
-        let delivery = self.delivery(&entry, owner, 0, acknowledges);
-        self.taken(&mut state, entry, owner, acknowledges);
-        Some((delivery, state.ready.len()))
+        self.locked(now, &mut Wakes::default(), |state, _| {
+            state.used_at = now;
+            self.drop_expired(state, now);
+            let entry = state.ready.pop()?;
+            let delivery = self.delivery(&entry, owner, 0, acknowledges);
+            self.taken(state, entry, owner, acknowledges);
+            Some((delivery, state.ready.len()))
+        })
     }
 
     /// Gives consumers what they may have: call it after credit or room was given back.
     pub fn pump(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) {
-        self.pump_locked(&mut self.state.lock(), now, wakes);
+        self.locked(now, wakes, |state, wakes| {
+            self.pump_locked(state, now, wakes);
+        });
     }
 
     /// Removes all ready messages; returns how many.
@@ -386,26 +373,55 @@ impl Queue {
             consumer.outbox.notify(event, wakes);
         }
         state.unsettled.clear();
+        state.dying.clear();
+        let timer = state.timer.take();
+        if let (Some(timer), Some(vhost)) = (timer, self.vhost()) {
+            vhost.core().timers.cancel(timer);
+        }
         state.ready.drain().len()
     }
 
-    fn make_room(&self, state: &mut State, message: &Message) -> bool {
-        let bytes = message.cost_bytes();
-        while state.ready.exceeds(&self.limits, bytes) {
-            if self.limits.overflow == QueueOverflow::Reject {
-                return false;
-            }
-            let Some(dropped) = state.ready.pop() else {
-                break;
-            };
-            self.journal_gone(state, &dropped);
-        }
-        true
+    /// Does something under the lock, and after it what must not be done under it.
+    fn locked<R>(
+        self: &Arc<Self>,
+        now: Timestamp,
+        wakes: &mut Wakes,
+        act: impl FnOnce(&mut State, &mut Wakes) -> R,
+    ) -> R {
+        let (result, dead) = {
+            let mut state = self.state.lock();
+            let result = act(&mut state, wakes);
+            self.finish(&mut state, now);
+            (result, std::mem::take(&mut state.dead))
+        };
+        dead_letter::publish(now, dead, wakes);
+        result
     }
 
-    fn drop_expired(&self, state: &mut State, now: Timestamp) {
-        while let Some(expired) = state.ready.pop_if(|entry| entry.message.is_expired(now)) {
-            self.journal_gone(state, &expired);
+    /// Ends every change under the lock: nothing expired is left, and a timer is set for the rest.
+    fn finish(self: &Arc<Self>, state: &mut State, now: Timestamp) {
+        self.drop_expired(state, now);
+        self.set_timer(state);
+    }
+
+    fn refuses(&self, state: &State, message: &Message) -> bool {
+        self.policy.limits.overflow != QueueOverflow::DropHead
+            && state.ready.is_over_with(&self.policy.limits, message)
+    }
+
+    /// Drops the head while there is more than the limits allow.
+    fn drop_surplus(self: &Arc<Self>, state: &mut State) {
+        while self.policy.limits.overflow == QueueOverflow::DropHead
+            && state.ready.is_over(&self.policy.limits)
+            && let Some(dropped) = state.ready.pop()
+        {
+            self.let_die(state, dropped, DeathReason::MaxLength);
+        }
+    }
+
+    fn drop_expired(self: &Arc<Self>, state: &mut State, now: Timestamp) {
+        while let Some(expired) = state.ready.pop_expired(now) {
+            self.let_die(state, expired, DeathReason::Expired);
         }
     }
 
@@ -471,40 +487,18 @@ impl Queue {
         }
     }
 
-    fn settle_locked(
-        &self,
-        state: &mut State,
-        seqs: &[Seq],
-        settlement: Settlement,
-    ) -> Option<Lsn> {
-        let mut gone = Vec::new();
-        for seq in seqs {
-            let Some(Unsettled { mut entry, .. }) = state.unsettled.remove(seq) else {
-                continue;
-            };
-            if settlement == Settlement::Requeue {
-                entry.redeliveries += 1;
-                entry.message = entry.message.compact();
-                state.ready.put_back(entry);
-            } else if entry.body.is_some() {
-                gone.push(*seq);
-            }
-        }
-        self.journal_settled(state, &gone)
-    }
-
     /// Journals a message that must survive.
     fn journal_message(&self, scratch: &mut Vec<u8>, entry: &mut Entry, enqueue: &mut Enqueue<'_>) {
         if !self.options.durable || entry.qos == QoS::AtMostOnce {
             return;
         }
-        let (seq, qos, matched) = (entry.seq, entry.qos, entry.matched.as_deref());
+        let place = entry.place(self.id);
         scratch.clear();
         let appended = if let Some(body) = enqueue.body {
-            journal::put_enqueue(scratch, self.id, seq, qos, matched, body);
+            journal::put_enqueue(scratch, &place, body);
             self.journal.append(&[scratch], Urgency::Sync)
         } else {
-            journal::put_publish(scratch, self.id, seq, qos, matched, &entry.message);
+            journal::put_publish(scratch, &place, &entry.message);
             self.journal
                 .append(&[scratch, &entry.message.payload], Urgency::Sync)
         };

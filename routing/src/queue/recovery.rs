@@ -7,12 +7,14 @@ use crate::delivery::Matched;
 use crate::ids::Seq;
 use crate::journal::{self, Entry, Lsn, Urgency};
 use crate::message::{Message, QoS};
+use crate::time::Timestamp;
 
 /// A message's place in a queue, as the journal has it.
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub(crate) seq: Seq,
     pub(crate) qos: QoS,
+    pub(crate) expires_at: Option<Timestamp>,
     pub(crate) matched: Option<Arc<Matched>>,
     pub(crate) body: Lsn,
 }
@@ -29,11 +31,13 @@ impl Queue {
         let Restored {
             seq,
             qos,
+            expires_at,
             matched,
             body,
         } = restored;
         state.next_seq = seq.0 + 1;
         let message = message.compact();
+        let expires_at = message.expires_at.into_iter().chain(expires_at).min();
         // Whether it had been handed out is not known: it may be a redelivery.
         let entry = Queued {
             seq,
@@ -42,6 +46,7 @@ impl Queue {
             matched,
             body: Some(body),
             redeliveries: 0,
+            expires_at,
         };
         state.ready.push(entry);
     }
@@ -65,7 +70,8 @@ impl Queue {
         let state = &mut *guard;
         self.copy_forward(state, copy_below);
         let unsettled = state.unsettled.values().map(|unsettled| &unsettled.entry);
-        let mut all = state.ready.iter().chain(unsettled).collect::<Vec<_>>();
+        let handed_out = unsettled.chain(state.dying.values());
+        let mut all = state.ready.iter().chain(handed_out).collect::<Vec<_>>();
         all.sort_unstable_by_key(|queued| queued.seq);
         for queued in all {
             if let Some(body) = queued.body {
@@ -73,6 +79,7 @@ impl Queue {
                     queue: self.id,
                     seq: queued.seq,
                     qos: queued.qos,
+                    expires_at: queued.place(self.id).expires_at,
                     matched: queued.matched.as_deref().cloned(),
                     body,
                 });
@@ -89,12 +96,12 @@ impl Queue {
             .unsettled
             .values_mut()
             .map(|unsettled| &mut unsettled.entry);
-        for queued in state.ready.iter_mut().chain(unsettled) {
+        let handed_out = unsettled.chain(state.dying.values_mut());
+        for queued in state.ready.iter_mut().chain(handed_out) {
             if queued.body.is_some_and(|body| body < below) {
                 state.scratch.clear();
-                let matched = queued.matched.as_deref();
-                let (seq, qos, message) = (queued.seq, queued.qos, &queued.message);
-                journal::put_publish(&mut state.scratch, self.id, seq, qos, matched, message);
+                let message = &queued.message;
+                journal::put_publish(&mut state.scratch, &queued.place(self.id), message);
                 let record = [state.scratch.as_slice(), &message.payload];
                 queued.body = Some(self.journal.append(&record, Urgency::Lazy).start);
             }

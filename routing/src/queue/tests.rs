@@ -27,8 +27,9 @@ fn queue(limits: QueueLimits, journal: &Arc<RecordingJournal>) -> Arc<Queue> {
         QueueId(1),
         "q".into(),
         options,
-        limits,
+        limits.into(),
         Arc::clone(journal) as _,
+        Weak::new(),
     )
 }
 
@@ -140,7 +141,7 @@ fn a_requeued_message_returns_to_its_place_and_is_a_redelivery() {
         .iter()
         .map(|(_, from)| from.seq)
         .collect::<Vec<_>>();
-    queue.cancel(client.consumer.id);
+    queue.cancel(NOW, client.consumer.id, &mut Wakes::default());
     client.settle(&queue, &[seqs[2], seqs[0]], Settlement::Requeue);
     let other = Client::with_credit(0);
     other.consume(&queue).unwrap();
@@ -159,7 +160,7 @@ fn what_was_offered_and_not_taken_is_no_redelivery() {
     client.consume(&queue).unwrap();
     assert!(put(&queue, "a").is_accepted());
     let seq = client.take()[0].1.seq;
-    queue.cancel(client.consumer.id);
+    queue.cancel(NOW, client.consumer.id, &mut Wakes::default());
     queue.untake(NOW, &[seq], &mut Wakes::default());
     let (delivery, left) = queue.get(NOW, ConsumerId::unique(), true).unwrap();
     let Source::Queue(from) = delivery.source else {
@@ -216,7 +217,7 @@ fn an_exclusive_consumer_is_the_only_one() {
         other.consume(&queue),
         Err(Error::ExclusiveUse { name: "q".into() })
     );
-    queue.cancel(only.consumer.id);
+    queue.cancel(NOW, only.consumer.id, &mut Wakes::default());
     other.consume(&queue).unwrap();
     assert_eq!(
         only.consume(&queue),

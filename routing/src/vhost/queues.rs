@@ -11,6 +11,7 @@ use crate::name::Name;
 use crate::outbox::Wakes;
 use crate::queue::{Queue, QueueOptions};
 use crate::table::RouteTable;
+use crate::time::Timestamp;
 
 impl VHost {
     /// Declares a queue, or checks that the existing one is the same. The name is not empty:
@@ -20,6 +21,7 @@ impl VHost {
     /// [`Error::Locked`], [`Error::Inequivalent`], [`Error::InvalidArgument`].
     pub fn declare_queue(
         &self,
+        now: Timestamp,
         connection: ConnectionId,
         name: &Name,
         options: QueueOptions,
@@ -28,9 +30,10 @@ impl VHost {
         if let Ok(current) = self.queue(name) {
             current.check_owner(connection)?;
             check_same(&current, &options)?;
+            current.touch(now, &mut Wakes::default());
             return Ok((current, Declare::Existed));
         }
-        let limits = arguments::limits(name, &options)?;
+        let policy = arguments::policy(name, &options)?;
         let survives = options.durable && options.exclusive.is_none();
         let id = QueueId(self.core.ids.next());
         let entry = Entry::QueueDeclared {
@@ -45,7 +48,9 @@ impl VHost {
             ..options
         };
         let journal = self.core.journal_for(survives);
-        let queue = Queue::new(id, name.clone(), stored, limits, journal);
+        let vhost = self.this.clone();
+        let queue = Queue::new(id, name.clone(), stored, policy, journal, vhost);
+        queue.touch(now, &mut Wakes::default());
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });
@@ -90,10 +95,29 @@ impl VHost {
     }
 
     /// Cancels a consumer; a queue that is deleted with its last consumer goes with it.
-    pub fn cancel_consumer(&self, queue: &Arc<Queue>, consumer: ConsumerId, wakes: &mut Wakes) {
-        let remaining = queue.cancel(consumer);
+    pub fn cancel_consumer(
+        &self,
+        now: Timestamp,
+        queue: &Arc<Queue>,
+        consumer: ConsumerId,
+        wakes: &mut Wakes,
+    ) {
+        let remaining = queue.cancel(now, consumer, wakes);
         if remaining == Some(0) && queue.options.auto_delete {
             self.remove_queue(&mut self.topology.lock(), queue, wakes);
+        }
+    }
+
+    /// Looks at a queue whose time has come.
+    pub(crate) fn queue_due(&self, now: Timestamp, queue: &Arc<Queue>, wakes: &mut Wakes) {
+        if queue.policy().unused_max_ms.is_none() {
+            queue.due(now, wakes);
+            return;
+        }
+        // Locked before the queue ends, so that nobody declares it in between.
+        let mut topology = self.topology.lock();
+        if queue.due(now, wakes) {
+            self.remove_queue(&mut topology, queue, wakes);
         }
     }
 

@@ -63,6 +63,9 @@ impl<'a> Recovery<'a> {
     /// their bodies are gone; anything but 0 is damage.
     #[must_use]
     pub fn finish(self, now: Timestamp) -> u64 {
+        for queue in self.queues.values() {
+            queue.touch(now, &mut Wakes::default());
+        }
         for session in self.sessions.values() {
             if let Some(vhost) = session.vhost() {
                 match session.wait_for_return(now) {
@@ -80,12 +83,14 @@ impl<'a> Recovery<'a> {
                 queue,
                 seq,
                 qos,
+                expires_at,
                 matched,
                 message,
             } => {
                 let restored = Restored {
                     seq,
                     qos,
+                    expires_at,
                     matched: matched.map(Arc::new),
                     body: at,
                 };
@@ -96,12 +101,14 @@ impl<'a> Recovery<'a> {
                 queue,
                 seq,
                 qos,
+                expires_at,
                 matched,
                 body,
             } => {
                 let restored = Restored {
                     seq,
                     qos,
+                    expires_at,
                     matched: matched.map(Arc::new),
                     body,
                 };
@@ -324,9 +331,10 @@ impl VHost {
         if self.queue(name).is_ok_and(|known| known.id >= id) {
             return None;
         }
-        let limits = super::arguments::limits(name, &options).unwrap_or_default();
+        let policy = super::arguments::policy(name, &options).unwrap_or_default();
         let journal = self.core.journal_for(true);
-        let queue = Queue::new(id, name.clone(), options, limits, journal);
+        let vhost = self.this.clone();
+        let queue = Queue::new(id, name.clone(), options, policy, journal, vhost);
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });

@@ -273,7 +273,8 @@ impl VHost {
             ..QueueOptions::default()
         };
         let journal = self.core.journal_for(is_durable);
-        let queue = Queue::new(queue, client_id.clone(), options, limits, journal);
+        let (name, vhost) = (client_id.clone(), self.this.clone());
+        let queue = Queue::new(queue, name, options, limits.into(), journal, vhost);
         topology.queues_by_id.insert(queue.id, Arc::clone(&queue));
         let subscriber = Arc::new(Subscriber {
             id: SubscriberId::unique(),

@@ -200,7 +200,7 @@ impl Channel {
                 Err(Refused::new(ReplyCode::CommandInvalid, text))
             }
             Method::Exchange(method) => self.handle_exchange(shared, method, out),
-            Method::Queue(method) => self.handle_queue(shared, method, out),
+            Method::Queue(method) => self.handle_queue(shared, now, method, out),
             Method::Tx(method) => self.handle_tx(shared, now, method, out),
         }
     }
@@ -274,7 +274,7 @@ impl Channel {
         let consumers: Vec<_> = self
             .tags
             .drain()
-            .filter_map(|(_, token)| shared.remove_consumer(token))
+            .filter_map(|(_, token)| shared.remove_consumer(now, token))
             .collect();
         shared.flush_settlements(now);
         for consumer in consumers {

@@ -125,7 +125,7 @@ impl Channel {
         };
         let declared = shared
             .vhost
-            .declare_queue(shared.connection, &name, options);
+            .declare_queue(now, shared.connection, &name, options);
         let (queue, _) = declared.map_err(|error| shared.refused(error))?;
         shared.exclusive_queues.push(Arc::clone(&queue));
         let token = self.add_consumer(shared, now, (consume, &queue), out)?;
@@ -149,11 +149,11 @@ impl Channel {
     }
 
     /// Ends a consumer; what it was sent stays unsettled.
-    pub(super) fn remove_consumer(&mut self, shared: &mut Shared, tag: &str) {
+    pub(super) fn remove_consumer(&mut self, shared: &mut Shared, now: Timestamp, tag: &str) {
         let Some(token) = self.tags.remove(tag) else {
             return;
         };
-        shared.remove_consumer(token);
+        shared.remove_consumer(now, token);
         if self
             .direct_reply
             .as_ref()
@@ -174,6 +174,7 @@ impl Channel {
         let name = self.queue_name(name)?;
         shared.check(Access::Read, Kind::Queue, &name)?;
         let queue = owned_queue(shared, &name)?;
+        check_gettable(shared, &queue)?;
         let Some((delivery, left)) = queue.get(now, self.getter, !no_ack) else {
             put_reply(out, self.id, Reply::Basic(BasicReply::GetEmpty));
             return Ok(());
@@ -194,7 +195,7 @@ impl Channel {
             to,
             u32::try_from(left).unwrap_or(u32::MAX),
         );
-        self.put_message(shared, now, &delivery.message, out);
+        self.put_message(shared, now, (&delivery.message, &from), out);
         Ok(())
     }
 
@@ -214,11 +215,20 @@ impl Channel {
             routing_key: &shared.key,
         };
         put_deliver(out, self.id, tag.as_bytes(), delivered, to);
-        self.put_message(shared, now, message, out);
+        self.put_message(shared, now, (message, from), out);
     }
 
-    fn put_message(&self, shared: &Shared, now: Timestamp, message: &Message, out: &mut OutBuf) {
-        let properties = translate::content_properties(now, message);
+    fn put_message(
+        &self,
+        shared: &Shared,
+        now: Timestamp,
+        (message, from): (&Message, &QueueDelivery),
+        out: &mut OutBuf,
+    ) {
+        let mut properties = translate::content_properties(now, message);
+        if from.queue.policy().counts_deliveries && from.redeliveries > 0 {
+            properties = translate::with_delivery_count(&properties, from.redeliveries);
+        }
         put_content(
             out,
             self.id,
@@ -247,6 +257,20 @@ impl Channel {
         };
         (tag, redelivered)
     }
+}
+
+/// RabbitMQ's quorum queues with a single active consumer give to nobody else.
+fn check_gettable(shared: &Shared, queue: &routing::Queue) -> Result<(), Refused> {
+    let policy = queue.policy();
+    if !(policy.is_single_active && policy.counts_deliveries) {
+        return Ok(());
+    }
+    let text = format!(
+        "cannot obtain access to locked {}. basic.get operations are not supported by quorum \
+         queues with single active consumer",
+        translate::described(Kind::Queue, &queue.name, &shared.vhost)
+    );
+    Err(Refused::new(ReplyCode::ResourceLocked, text))
 }
 
 /// The argument `x-priority`, an integer of any width; 0 without one.

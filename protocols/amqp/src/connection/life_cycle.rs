@@ -134,12 +134,12 @@ impl Connection {
             let wakes = &mut shared.publisher.wakes;
             shared
                 .vhost
-                .cancel_consumer(&consumer.queue, consumer.id, wakes);
+                .cancel_consumer(now, &consumer.queue, consumer.id, wakes);
             self.write_outbox(now, usize::MAX, out);
         }
         if let (State::Open(shared), Some(channel)) = (&mut self.state, self.channels.get_mut(&id))
         {
-            channel.remove_consumer(shared, tag);
+            channel.remove_consumer(shared, now, tag);
         }
         if !nowait {
             put_reply(

@@ -1,7 +1,7 @@
 //! The class queue: declare, delete, purge, bind, unbind, with RabbitMQ's checks in RabbitMQ's
 //! order.
 
-use routing::{Access, Error, Name, OutBuf, QueueOptions, error::Kind, vhost::Declare};
+use routing::{Access, Error, Name, OutBuf, QueueOptions, Timestamp, error::Kind, vhost::Declare};
 
 use super::{
     channel::Channel,
@@ -26,11 +26,12 @@ impl Channel {
     pub(super) fn handle_queue(
         &mut self,
         shared: &mut Shared,
+        now: Timestamp,
         method: QueueMethod,
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
         let (reply, nowait) = match method {
-            QueueMethod::Declare(declare) => return self.declare_queue(shared, &declare, out),
+            QueueMethod::Declare(declare) => return self.declare_queue(shared, now, &declare, out),
             QueueMethod::Bind(binding) => {
                 bind(shared, &self.expanded(&binding)?, Kind::Queue)?;
                 (QueueReply::BindOk, binding.nowait)
@@ -74,6 +75,7 @@ impl Channel {
     fn declare_queue(
         &mut self,
         shared: &mut Shared,
+        now: Timestamp,
         declare: &QueueDeclare,
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
@@ -83,7 +85,7 @@ impl Channel {
         } else if declare.passive {
             declare_passive(shared, name)?
         } else {
-            declare_active(shared, &name, declare)?
+            declare_active(shared, now, &name, declare)?
         };
         if !declare.nowait {
             let reply = QueueReply::DeclareOk {
@@ -154,6 +156,7 @@ fn declare_passive(shared: &mut Shared, name: Name) -> Result<(Name, usize, usiz
 
 fn declare_active(
     shared: &mut Shared,
+    now: Timestamp,
     name: &Name,
     declare: &QueueDeclare,
 ) -> Result<(Name, usize, usize), Refused> {
@@ -182,7 +185,7 @@ fn declare_active(
     }
     let declared = shared
         .vhost
-        .declare_queue(shared.connection, &name, options);
+        .declare_queue(now, shared.connection, &name, options);
     let (queue, declared) = declared.map_err(|error| shared.refused(error))?;
     if matches!(declared, Declare::Created(_)) && queue.options.exclusive.is_some() {
         shared.exclusive_queues.push(std::sync::Arc::clone(&queue));

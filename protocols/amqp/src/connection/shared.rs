@@ -155,10 +155,15 @@ impl Shared {
     }
 
     /// Takes the consumer off its queue, which may end with it. What it was sent stays unsettled.
-    pub(super) fn remove_consumer(&mut self, token: Token) -> Option<ActiveConsumer> {
+    pub(super) fn remove_consumer(
+        &mut self,
+        now: Timestamp,
+        token: Token,
+    ) -> Option<ActiveConsumer> {
         let consumer = self.consumers.remove(&token)?;
+        let wakes = &mut self.publisher.wakes;
         self.vhost
-            .cancel_consumer(&consumer.queue, consumer.id, &mut self.publisher.wakes);
+            .cancel_consumer(now, &consumer.queue, consumer.id, wakes);
         Some(consumer)
     }
 }

@@ -109,7 +109,7 @@ mod tests {
         let name = Name::from("q");
         let id = routing::ConnectionId::unique();
         vhost
-            .declare_queue(id, &name, QueueOptions::default())
+            .declare_queue(routing::Timestamp(0), id, &name, QueueOptions::default())
             .unwrap()
             .0
     }

@@ -22,6 +22,7 @@ pub(super) fn decode(raw: &Bytes) -> Neutral {
             }
             PropertyValue::Table(inside) => {
                 neutral.headers = table_of(FieldTable::new(inside), Some(raw));
+                neutral.copies = copies(&neutral.headers);
             }
             PropertyValue::Timestamp(seconds) => neutral.timestamp = Some(seconds),
             PropertyValue::Octet(octet) if property == Property::Priority => {
@@ -34,7 +35,19 @@ pub(super) fn decode(raw: &Bytes) -> Neutral {
     neutral
 }
 
-/// Expiration is the message's own; the cluster id is left out (C-properties-1).
+/// The keys in the header `CC`.
+fn copies(headers: &Table) -> Vec<Bytes> {
+    let Some(Value::Array(keys)) = headers.get("CC") else {
+        return Vec::new();
+    };
+    let keys = keys.iter().filter_map(|key| match key {
+        Value::Text(key) => Some(key.clone()),
+        _ => None,
+    });
+    keys.collect()
+}
+
+/// The cluster id is left out (C-properties-1).
 fn put_text(neutral: &mut Neutral, property: Property, text: Bytes) {
     match property {
         Property::ContentType => neutral.content_type = Some(text),
@@ -45,10 +58,14 @@ fn put_text(neutral: &mut Neutral, property: Property, text: Bytes) {
         Property::Type => neutral.message_type = Some(text),
         Property::UserId => neutral.user_id = Some(text),
         Property::AppId => neutral.app_id = Some(text),
+        Property::Expiration => {
+            neutral.expiration_ms = std::str::from_utf8(&text)
+                .ok()
+                .and_then(|ms| ms.parse().ok());
+        }
         Property::Headers
         | Property::DeliveryMode
         | Property::Priority
-        | Property::Expiration
         | Property::Timestamp
         | Property::ClusterId => {}
     }

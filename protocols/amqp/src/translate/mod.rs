@@ -4,6 +4,7 @@
 //! message that AMQP wrote is never converted on its way to AMQP: its bytes are relayed
 //! (C-properties-4).
 
+mod dead_letter;
 mod inbound;
 mod outbound;
 
@@ -12,7 +13,10 @@ use routing::{Access, Error, Identity, Message, Origin, Timestamp, VHost, WireFo
 
 use crate::{
     error::{Refused, ReplyCode},
-    wire::properties::Properties,
+    wire::{
+        properties::{Properties, with_headers},
+        table::{TableBuf, Value},
+    },
 };
 
 pub use inbound::{header_says_true, table_of};
@@ -32,7 +36,14 @@ pub const SHORT_STRING_BYTES_MAX: usize = 255;
 #[must_use]
 pub fn content_properties(now: Timestamp, message: &Message) -> Bytes {
     if message.origin.tag == ORIGIN.tag {
-        return message.raw_properties.clone();
+        return match &message.deaths {
+            None => message.raw_properties.clone(),
+            Some(deaths) => message
+                .wire_form(WireForm::AmqpHeader, || {
+                    dead_letter::properties(&message.raw_properties, deaths)
+                })
+                .clone(),
+        };
     }
     // The time left changes with each delivery, so such a form cannot be shared (C-expiry-1).
     if message.expires_at.is_some() {
@@ -43,6 +54,18 @@ pub fn content_properties(now: Timestamp, message: &Message) -> Bytes {
             outbound::encode(now, message).into()
         })
         .clone()
+}
+
+/// The same properties with RabbitMQ's header that counts earlier deliveries (quorum queues).
+#[must_use]
+pub fn with_delivery_count(properties: &Bytes, count: u32) -> Bytes {
+    let Ok(parsed) = Properties::new(properties) else {
+        return properties.clone();
+    };
+    let mut headers = TableBuf::from(parsed.headers());
+    // The name is short, so it fits.
+    let _fits = headers.set(b"x-delivery-count", Value::I64(count.into()));
+    with_headers(parsed, headers.table(), &[]).into()
 }
 
 /// Writes the routing key of `message` into `key`, cut to what a short string holds (C-address-6).
@@ -119,6 +142,16 @@ pub fn refused(error: Error, vhost: &VHost) -> Refused {
                 described(kind, &name, vhost)
             )
         }
+        Error::UnfitQueue {
+            name,
+            what,
+            queue_type,
+        } => {
+            let queue = described(Kind::Queue, &name, vhost);
+            let of_type = queue_type.map(|queue_type| format!(" of queue type {queue_type}"));
+            format!("invalid {what} for {queue}{}", of_type.unwrap_or_default())
+        }
+        Error::NotImplemented { what } => what.into(),
         Error::LimitReached { what, limit } => format!("the limit of {limit} {what} is reached"),
     };
     Refused::new(code, text)
@@ -136,7 +169,9 @@ fn code_of(error: &Error) -> ReplyCode {
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidArgument { .. }
+        | Error::UnfitQueue { .. }
         | Error::LimitReached { .. } => ReplyCode::PreconditionFailed,
+        Error::NotImplemented { .. } => ReplyCode::NotImplemented,
     }
 }
 

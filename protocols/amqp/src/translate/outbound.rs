@@ -4,7 +4,7 @@ use bytes::Bytes;
 use routing::reply::TOPIC_PREFIX;
 use routing::{Address, Message, Properties as Neutral, QoS, ReplyTo, Timestamp, Value};
 
-use super::SHORT_STRING_BYTES_MAX;
+use super::{SHORT_STRING_BYTES_MAX, dead_letter};
 use crate::wire::{
     properties::{PropertiesBuf, Property, PropertyValue},
     table::{self, ArrayBuf, NameTooLong, TableBuf},
@@ -27,7 +27,10 @@ pub(super) fn encode(now: Timestamp, message: &Message) -> Vec<u8> {
         Property::ContentEncoding,
         neutral.content_encoding.as_ref(),
     );
-    let headers = headers(message, neutral);
+    let mut headers = headers(message, neutral);
+    if let Some(deaths) = &message.deaths {
+        dead_letter::put_headers(&mut headers, deaths);
+    }
     if !headers.table().is_empty() {
         out.push(
             Property::Headers,

@@ -38,6 +38,9 @@ fn decode_block(raw: &Bytes, is_user_vouched: bool) -> Neutral {
             Property::ContentType(text) => neutral.content_type = Some(share(text)),
             Property::ResponseTopic(topic) => neutral.reply_to = Some(reply_to(raw, topic)),
             Property::CorrelationData(data) => neutral.correlation_id = Some(raw.slice_ref(data)),
+            Property::MessageExpiryInterval(seconds) => {
+                neutral.expiration_ms = Some(u64::from(seconds) * 1000);
+            }
             Property::UserProperty(name, value) => users.push((name, value)),
             _ => {}
         }

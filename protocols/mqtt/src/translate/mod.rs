@@ -145,7 +145,9 @@ pub(crate) fn reason_code(error: &Error) -> ReasonCode {
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::DefaultExchange
-        | Error::InvalidArgument { .. } => ReasonCode::IMPLEMENTATION_SPECIFIC,
+        | Error::InvalidArgument { .. }
+        | Error::UnfitQueue { .. }
+        | Error::NotImplemented { .. } => ReasonCode::IMPLEMENTATION_SPECIFIC,
     }
 }
 

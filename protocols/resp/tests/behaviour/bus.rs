@@ -178,6 +178,7 @@ fn the_server_going_down_ends_the_connection_after_what_waits() {
 fn declare(world: &World, name: &str) -> Arc<Queue> {
     let vhost = world.broker.vhost("/").unwrap();
     let declared = vhost.declare_queue(
+        Timestamp(0),
         ConnectionId::unique(),
         &name.into(),
         QueueOptions::default(),

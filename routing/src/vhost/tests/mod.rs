@@ -1,3 +1,5 @@
+mod dead_letters;
+mod queues;
 mod recovery;
 mod sessions;
 
@@ -64,7 +66,7 @@ fn declare(vhost: &VHost, name: &str) -> Arc<Queue> {
         ..QueueOptions::default()
     };
     vhost
-        .declare_queue(ConnectionId(0), &name.into(), options)
+        .declare_queue(NOW, ConnectionId(0), &name.into(), options)
         .unwrap()
         .0
 }
@@ -363,7 +365,7 @@ fn a_second_declaration_must_be_the_same() {
     let broker = broker(&RecordingJournal::new());
     let vhost = vhost(&broker);
     declare(&vhost, "q");
-    let transient = vhost.declare_queue(ConnectionId(0), &"q".into(), QueueOptions::default());
+    let transient = vhost.declare_queue(NOW, ConnectionId(0), &"q".into(), QueueOptions::default());
     let Err(Error::Inequivalent {
         argument,
         received,
@@ -382,9 +384,14 @@ fn a_second_declaration_must_be_the_same() {
         ..QueueOptions::default()
     };
     vhost
-        .declare_queue(ConnectionId(5), &"mine".into(), options)
+        .declare_queue(NOW, ConnectionId(5), &"mine".into(), options)
         .unwrap();
-    let other = vhost.declare_queue(ConnectionId(6), &"mine".into(), QueueOptions::default());
+    let other = vhost.declare_queue(
+        NOW,
+        ConnectionId(6),
+        &"mine".into(),
+        QueueOptions::default(),
+    );
     assert_eq!(
         other.unwrap_err(),
         Error::Locked {

@@ -2,7 +2,7 @@ use super::sessions::{open, subscribe};
 use super::*;
 
 /// Everything durable, in a broker brought back from these records.
-fn recovered(
+pub(super) fn recovered(
     records: impl IntoIterator<Item = (Lsn, Bytes)>,
     journal: &Arc<RecordingJournal>,
 ) -> Broker {

@@ -264,6 +264,8 @@ fn other_protocols_read_all_properties() {
         app_id: text("ai"),
         payload_format: None,
         priority: Some(9),
+        expiration_ms: Some(10),
+        copies: Vec::new(),
         headers: Table(vec![
             (Bytes::from_static(b"t"), routing::Value::Table(deep)),
             (

@@ -3,6 +3,7 @@
 
 mod confirms;
 mod consumers;
+mod dead_letters;
 mod handshake;
 mod interop;
 mod publishes;

@@ -1,0 +1,51 @@
+//! What a queue does without being asked: it drops expired heads in time, and ends when nobody has
+//! used it for long (`x-expires`). One timer, for the earlier of the two.
+
+use std::sync::Arc;
+
+use super::{Queue, State};
+use crate::outbox::Wakes;
+use crate::time::Timestamp;
+use crate::timer::Due;
+
+impl Queue {
+    /// Somebody uses the queue: its life begins anew.
+    pub(crate) fn touch(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) {
+        self.locked(now, wakes, |state, _| state.used_at = now);
+    }
+
+    /// Looks at what is due by now. Returns true when nobody has used the queue for as long as it
+    /// may be unused: it takes no more, and is to be deleted.
+    pub(crate) fn due(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) -> bool {
+        self.locked(now, wakes, |state, _| {
+            state.timer.take_if(|timer| timer.at <= now);
+            let is_over = self.unused_until(state).is_some_and(|end| end <= now);
+            state.is_deleted |= is_over;
+            is_over
+        })
+    }
+
+    /// Sets a timer for what comes next, unless there is an earlier one.
+    pub(super) fn set_timer(self: &Arc<Self>, state: &mut State) {
+        let expiry = state.ready.next_expiry();
+        let Some(at) = expiry.into_iter().chain(self.unused_until(state)).min() else {
+            return;
+        };
+        if state.timer.is_some_and(|timer| timer.at <= at) {
+            return;
+        }
+        let Some(vhost) = self.vhost() else { return };
+        let timers = &vhost.core().timers;
+        let timer = timers.set(at, Due::Queue(Arc::downgrade(self)));
+        if let Some(later) = state.timer.replace(timer) {
+            timers.cancel(later);
+        }
+    }
+
+    /// Until when the queue stays if nobody uses it.
+    fn unused_until(&self, state: &State) -> Option<Timestamp> {
+        let unused_max_ms = self.policy.unused_max_ms?;
+        let may_end = state.consumers.is_empty() && !state.is_deleted;
+        may_end.then(|| state.used_at.plus_ms(unused_max_ms))
+    }
+}
