@@ -29,6 +29,9 @@ const PARTED: u8 = 2;
 pub struct Journal {
     log: storage::Journal,
     part_bytes_max: usize,
+    /// Publishers are held up while more than this waits for the disk: half of what the log takes,
+    /// so that what is on its way already still finds room.
+    pending_bytes_high: u64,
     /// Where the log ended when somebody last appended.
     end: AtomicU64,
     refused: AtomicU64,
@@ -40,6 +43,7 @@ impl Journal {
     pub fn new(log: storage::Journal, settings: &storage::Settings) -> Arc<Self> {
         let part_bytes_max = settings.record_bytes_max() - 1;
         Arc::new(Self {
+            pending_bytes_high: settings.pending_bytes_max / 2,
             log,
             part_bytes_max,
             end: AtomicU64::new(0),
@@ -135,7 +139,8 @@ impl routing::Journal for Journal {
     }
 
     fn has_room(&self) -> bool {
-        self.log.health() == Health::Ok
+        let pending_bytes = self.end().0.saturating_sub(self.log.durable().0);
+        self.log.health() == Health::Ok && pending_bytes < self.pending_bytes_high
     }
 
     fn read(&self, start: Lsn) -> Option<Bytes> {
@@ -222,3 +227,6 @@ pub fn checkpoint(
 pub fn log_checkpoint_failure(failure: &storage::Error) {
     warn!(%failure, "no checkpoint was written; the log keeps what it has");
 }
+
+#[cfg(test)]
+mod tests;
