@@ -10,8 +10,9 @@
 //! 2, (address of a part u64 LE)*   a record made of these parts
 //! ```
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
 use routing::journal::{Appended, DecodeError};
@@ -32,6 +33,8 @@ pub struct Journal {
     /// Publishers are held up while more than this waits for the disk: half of what the log takes,
     /// so that what is on its way already still finds room.
     pending_bytes_high: u64,
+    /// Records made of parts: the address of each, and the address of its first part.
+    parted: Mutex<BTreeMap<u64, u64>>,
     /// Where the log ended when somebody last appended.
     end: AtomicU64,
     refused: AtomicU64,
@@ -43,6 +46,7 @@ impl Journal {
     pub fn new(log: storage::Journal, settings: &storage::Settings) -> Arc<Self> {
         let part_bytes_max = settings.record_bytes_max() - 1;
         Arc::new(Self {
+            parted: Mutex::default(),
             pending_bytes_high: settings.pending_bytes_max / 2,
             log,
             part_bytes_max,
@@ -100,14 +104,37 @@ impl Journal {
             let at = self.append_one(&[&[PART], part], Urgency::Lazy);
             addresses.extend_from_slice(&at.start.0.to_le_bytes());
         }
-        self.append_one(&[&addresses], urgency)
+        let appended = self.append_one(&[&addresses], urgency);
+        self.remember_parts(appended.start, addresses.get(1..).unwrap_or_default());
+        appended
+    }
+
+    /// The parts of a record lie before it: giving up the log must leave them.
+    fn remember_parts(&self, start: Lsn, mut addresses: &[u8]) {
+        if let Ok(first) = addresses.try_get_u64_le() {
+            self.parted().insert(start.0, first);
+        }
+    }
+
+    /// The lowest position that records from `below` on need; forgets those before it.
+    fn needed_from(&self, below: Lsn) -> Lsn {
+        let mut parted = self.parted();
+        *parted = parted.split_off(&below.0);
+        let first_part = parted.values().min();
+        Lsn(first_part.map_or(below.0, |first| below.0.min(*first)))
+    }
+
+    fn parted(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        // The map is whole at every instant, whatever panicked elsewhere.
+        self.parted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The core's record in a record of the log; none for a part.
-    fn open(&self, mut record: Bytes) -> Option<Bytes> {
+    fn open(&self, start: Lsn, mut record: Bytes) -> Option<Bytes> {
         match record.try_get_u8().ok()? {
             WHOLE => Some(record),
             PARTED => {
+                self.remember_parts(start, &record);
                 let mut whole = BytesMut::new();
                 while let Ok(address) = record.try_get_u64_le() {
                     let part = self.log.read(storage::Lsn(address)).ok()?;
@@ -144,7 +171,7 @@ impl routing::Journal for Journal {
     }
 
     fn read(&self, start: Lsn) -> Option<Bytes> {
-        self.open(self.log.read(storage::Lsn(start.0)).ok()?)
+        self.open(start, self.log.read(storage::Lsn(start.0)).ok()?)
     }
 }
 
@@ -184,7 +211,7 @@ pub fn recover(
     let mut records = 0u64;
     recovery.replay(|at, record| {
         records += 1;
-        if let Some(record) = journal.open(Bytes::copy_from_slice(record)) {
+        if let Some(record) = journal.open(Lsn(at.start.0), Bytes::copy_from_slice(record)) {
             core.apply(record, Lsn(at.start.0))?;
         }
         Ok::<_, RecoverError>(())
@@ -219,7 +246,9 @@ pub fn checkpoint(
     // What was copied is part of what the checkpoint names: it must be safe before.
     journal.log.wait_durable(storage::Lsn(journal.end().0))?;
     journal.log.checkpoint(storage::Lsn(at.0), parts)?;
-    journal.log.trim(storage::Lsn(copy_below.0.min(at.0)));
+    journal
+        .log
+        .trim(storage::Lsn(journal.needed_from(copy_below).0));
     Ok(())
 }
 

@@ -42,6 +42,30 @@ fn a_record_of_any_size_is_read_back_whole() {
 }
 
 #[test]
+fn the_parts_of_a_record_are_needed_as_long_as_it_is() {
+    let files = SimFiles::new(4);
+    let (journal, _) = open(&files);
+    let before = journal.append(&[b"before"], Urgency::Sync);
+    let large = journal.append(&[&body(300_000)], Urgency::Sync);
+    let first_part = journal.needed_from(large.start);
+    assert!(first_part >= before.end && first_part.0 + 300_000 < large.start.0);
+    journal
+        .log()
+        .wait_durable(storage::Lsn(large.end.0))
+        .unwrap();
+    drop(journal);
+    let (journal, _) = open(&files);
+    assert_eq!(
+        journal.needed_from(large.start),
+        large.start,
+        "nothing has been read yet"
+    );
+    assert_eq!(journal.read(large.start).unwrap().len(), 300_000);
+    assert_eq!(journal.needed_from(large.start), first_part);
+    assert_eq!(journal.needed_from(large.end), large.end);
+}
+
+#[test]
 fn a_large_message_comes_back_after_a_crash_and_after_a_checkpoint() {
     let files = SimFiles::new(2);
     let large = body(300_000);
