@@ -196,10 +196,8 @@ impl Broker {
                     }
                 }
                 Due::Queue(queue) => {
-                    if let Some(queue) = queue.upgrade()
-                        && let Some(vhost) = queue.vhost()
-                    {
-                        vhost.queue_due(now, &queue, &mut wakes);
+                    if let Some(queue) = queue.upgrade() {
+                        queue.handle_timeout(now, &mut wakes);
                     }
                 }
             }

@@ -224,7 +224,8 @@ impl Consumers {
         delivery: impl Fn(&Consumer) -> Delivery,
     ) -> Option<(ConsumerId, bool)> {
         let taker = self.list.iter().position(|consumer| {
-            if !self.serving.includes(consumer) || !consumer.take_credit() {
+            let may_take = self.serving.includes(consumer) && consumer.has_credit();
+            if !may_take || !consumer.take_credit() {
                 return false;
             }
             let taken = consumer.outbox.offer(delivery(consumer), wakes).is_ok();

@@ -16,7 +16,6 @@ use crate::death::{Death, DeathReason, Deaths};
 use crate::ids::Seq;
 use crate::message::Message;
 use crate::outbox::Wakes;
-use crate::route::Route;
 use crate::time::Timestamp;
 
 /// A message that has left its queue and is not published yet.
@@ -46,15 +45,10 @@ pub(crate) fn publish(now: Timestamp, dead: Vec<DeadLetter>, wakes: &mut Wakes) 
 impl DeadLetter {
     /// Gives the message to whom the dead letter exchange leads; nowhere when there is none.
     fn send(&self, now: Timestamp, enqueue: &mut Enqueue<'_>) -> Option<()> {
-        let vhost = self.queue.vhost.upgrade()?;
+        let home = self.queue.home.upgrade()?;
         let target = self.queue.policy.dead_letter.as_ref()?;
-        let exchange = vhost.exchange(&target.exchange)?;
         let copy = self.copy(now, target)?;
-        let mut route = Route::default();
-        for key in keys(&copy) {
-            let address = Address::from_routing_key(&key);
-            route.merge(vhost.route(&exchange, &address, &copy).route);
-        }
+        let mut route = home.route_by_keys(&target.exchange, &keys(&copy), &copy)?;
         if self.reason != DeathReason::Rejected
             && let Some(deaths) = &copy.deaths
         {

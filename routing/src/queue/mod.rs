@@ -8,6 +8,7 @@ mod backlog;
 mod consumer;
 mod dead_letter;
 mod entry;
+mod home;
 mod policy;
 mod recovery;
 mod settle;
@@ -17,6 +18,7 @@ mod timing;
 
 pub use consumer::{Consumer, Credit};
 pub(crate) use dead_letter::publish as publish_dead;
+pub(crate) use home::Home;
 pub use policy::{DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy};
 pub(crate) use recovery::Restored;
 pub use settle::Settlement;
@@ -35,7 +37,6 @@ use crate::outbox::{Event, Wakes};
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
 use crate::timer::TimerKey;
-use crate::vhost::VHost;
 use backlog::Backlog;
 use consumer::Consumers;
 use dead_letter::DeadLetter;
@@ -105,7 +106,7 @@ pub struct Queue {
     pub options: QueueOptions,
     policy: QueuePolicy,
     journal: Arc<dyn Journal>,
-    vhost: Weak<VHost>,
+    home: Weak<dyn Home>,
     state: Mutex<State>,
 }
 
@@ -136,13 +137,13 @@ struct Unsettled {
 impl Queue {
     /// A queue without messages.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         id: QueueId,
         name: Name,
         options: QueueOptions,
         policy: QueuePolicy,
         journal: Arc<dyn Journal>,
-        vhost: Weak<VHost>,
+        home: Weak<dyn Home>,
     ) -> Arc<Self> {
         let state = State {
             next_seq: 0,
@@ -163,15 +164,9 @@ impl Queue {
             options,
             policy,
             journal,
-            vhost,
+            home,
             state,
         })
-    }
-
-    /// The virtual host, unless the broker is gone.
-    #[must_use]
-    pub fn vhost(&self) -> Option<Arc<VHost>> {
-        self.vhost.upgrade()
     }
 
     /// What it does with its messages.
@@ -375,8 +370,8 @@ impl Queue {
         state.unsettled.clear();
         state.dying.clear();
         let timer = state.timer.take();
-        if let (Some(timer), Some(vhost)) = (timer, self.vhost()) {
-            vhost.core().timers.cancel(timer);
+        if let (Some(timer), Some(home)) = (timer, self.home.upgrade()) {
+            home.timers().cancel(timer);
         }
         state.ready.drain().len()
     }

@@ -29,7 +29,7 @@ fn queue(limits: QueueLimits, journal: &Arc<RecordingJournal>) -> Arc<Queue> {
         options,
         limits.into(),
         Arc::clone(journal) as _,
-        Weak::new(),
+        Weak::<crate::VHost>::new(),
     )
 }
 

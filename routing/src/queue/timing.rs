@@ -14,6 +14,13 @@ impl Queue {
         self.locked(now, wakes, |state, _| state.used_at = now);
     }
 
+    /// Its timer has run out.
+    pub(crate) fn handle_timeout(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) {
+        if let Some(home) = self.home.upgrade() {
+            home.queue_due(now, self, wakes);
+        }
+    }
+
     /// Looks at what is due by now. Returns true when nobody has used the queue for as long as it
     /// may be unused: it takes no more, and is to be deleted.
     pub(crate) fn due(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) -> bool {
@@ -34,8 +41,10 @@ impl Queue {
         if state.timer.is_some_and(|timer| timer.at <= at) {
             return;
         }
-        let Some(vhost) = self.vhost() else { return };
-        let timers = &vhost.core().timers;
+        let Some(home) = self.home.upgrade() else {
+            return;
+        };
+        let timers = home.timers();
         let timer = timers.set(at, Due::Queue(Arc::downgrade(self)));
         if let Some(later) = state.timer.replace(timer) {
             timers.cancel(later);

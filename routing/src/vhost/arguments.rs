@@ -9,10 +9,11 @@ use crate::queue::{DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, Q
 use crate::value::{Table, Value};
 
 /// Arguments that a second declaration must repeat.
-const COMPARED: [&str; 12] = [
+const COMPARED: [&str; 13] = [
     "alternate-exchange",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
+    "x-delivery-limit",
     "x-expires",
     "x-max-length",
     "x-max-length-bytes",

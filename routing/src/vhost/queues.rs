@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Declare, Topology, VHost, arguments};
+use crate::address::Address;
 use crate::binding::Destination;
 use crate::error::{Error, Kind};
 use crate::ids::{ConnectionId, ConsumerId, QueueId};
 use crate::journal::{Entry, Lsn, Urgency};
+use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
-use crate::queue::{Queue, QueueOptions};
+use crate::queue::{Home, Queue, QueueOptions};
+use crate::route::Route;
 use crate::table::RouteTable;
 use crate::time::Timestamp;
+use crate::timer::Timers;
 
 impl VHost {
     /// Declares a queue, or checks that the existing one is the same. The name is not empty:
@@ -48,8 +54,8 @@ impl VHost {
             ..options
         };
         let journal = self.core.journal_for(survives);
-        let vhost = self.this.clone();
-        let queue = Queue::new(id, name.clone(), stored, policy, journal, vhost);
+        let home = self.this.clone();
+        let queue = Queue::new(id, name.clone(), stored, policy, journal, home);
         queue.touch(now, &mut Wakes::default());
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
@@ -108,19 +114,6 @@ impl VHost {
         }
     }
 
-    /// Looks at a queue whose time has come.
-    pub(crate) fn queue_due(&self, now: Timestamp, queue: &Arc<Queue>, wakes: &mut Wakes) {
-        if queue.policy().unused_max_ms.is_none() {
-            queue.due(now, wakes);
-            return;
-        }
-        // Locked before the queue ends, so that nobody declares it in between.
-        let mut topology = self.topology.lock();
-        if queue.due(now, wakes) {
-            self.remove_queue(&mut topology, queue, wakes);
-        }
-    }
-
     fn remove_queue(
         &self,
         topology: &mut Topology,
@@ -144,6 +137,34 @@ impl VHost {
             messages,
             survives.then(|| self.append(&entry, Urgency::Sync)),
         )
+    }
+}
+
+impl Home for VHost {
+    fn timers(&self) -> &Timers {
+        &self.core.timers
+    }
+
+    fn route_by_keys(&self, exchange: &str, keys: &[Bytes], message: &Message) -> Option<Route> {
+        let exchange = self.exchange(exchange)?;
+        let mut all = Route::default();
+        for key in keys {
+            let address = Address::from_routing_key(key);
+            all.merge(self.route(&exchange, &address, message).route);
+        }
+        Some(all)
+    }
+
+    fn queue_due(&self, now: Timestamp, queue: &Arc<Queue>, wakes: &mut Wakes) {
+        if queue.policy().unused_max_ms.is_none() {
+            queue.due(now, wakes);
+            return;
+        }
+        // Locked before the queue ends, so that nobody declares it in between.
+        let mut topology = self.topology.lock();
+        if queue.due(now, wakes) {
+            self.remove_queue(&mut topology, queue, wakes);
+        }
     }
 }
 

@@ -333,8 +333,8 @@ impl VHost {
         }
         let policy = super::arguments::policy(name, &options).unwrap_or_default();
         let journal = self.core.journal_for(true);
-        let vhost = self.this.clone();
-        let queue = Queue::new(id, name.clone(), options, policy, journal, vhost);
+        let home = self.this.clone();
+        let queue = Queue::new(id, name.clone(), options, policy, journal, home);
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });

@@ -273,8 +273,8 @@ impl VHost {
             ..QueueOptions::default()
         };
         let journal = self.core.journal_for(is_durable);
-        let (name, vhost) = (client_id.clone(), self.this.clone());
-        let queue = Queue::new(queue, name, options, limits.into(), journal, vhost);
+        let (name, home) = (client_id.clone(), self.this.clone());
+        let queue = Queue::new(queue, name, options, limits.into(), journal, home);
         topology.queues_by_id.insert(queue.id, Arc::clone(&queue));
         let subscriber = Arc::new(Subscriber {
             id: SubscriberId::unique(),
