@@ -1,10 +1,6 @@
 //! The gateway around the core: configuration, sockets, the connection driver, authentication,
 //! shutdown. `main.rs` is a thin shell over [`Gateway`], so tests start a whole gateway in process.
 
-// The core's types refer to each other in a long circle (queue, virtual host, table, subscriber),
-// and the compiler walks all of it to see that a task may move between threads.
-#![recursion_limit = "256"]
-
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -1,8 +1,5 @@
 //! The `busbar` binary: arguments, configuration, run, exit code.
 
-// As in the library.
-#![recursion_limit = "256"]
-
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
