@@ -4,5 +4,6 @@
 
 mod across;
 mod durability;
+mod reload;
 mod shutdown;
 mod tidy;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gateway::config::{Config, Overlay};
+use gateway::gateway::ReloadError;
 use gateway::{Gateway, StartError};
 use tokio::runtime::Runtime;
 
@@ -27,18 +28,7 @@ impl TestGateway {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's set-up")]
     pub fn start(data_dir: &Path, settings: &[&str]) -> Self {
-        let binds = ["amqp", "mqtt", "resp", "http"]
-            .map(|protocol| format!("listeners.{protocol}.bind = \"127.0.0.1:0\""));
-        let data_dir = format!("storage.data_dir = '{}'", data_dir.display());
-        let lines = binds.into_iter().chain([data_dir]);
-        let lines = lines.chain(settings.iter().map(|line| (*line).to_owned()));
-        let overlays = lines
-            .map(|text| Overlay {
-                option: "test",
-                text,
-            })
-            .collect::<Vec<_>>();
-        let config = Config::parse(None, &overlays).expect("valid settings");
+        let config = config(data_dir, settings);
         let runtime = Runtime::new().expect("a runtime");
         let gateway = {
             let _inside = runtime.enter();
@@ -68,6 +58,14 @@ impl TestGateway {
         RawClient::connect(self.address(protocol))
     }
 
+    /// Gives it another configuration, as SIGHUP does.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn reload(&mut self, data_dir: &Path, settings: &[&str]) -> Result<(), ReloadError> {
+        self.gateway.reload(&config(data_dir, settings))
+    }
+
     /// Stops it as SIGTERM does.
     ///
     /// # Panics
@@ -85,6 +83,23 @@ impl TestGateway {
         self.runtime.shutdown_timeout(PATIENCE);
         drop(self.gateway);
     }
+}
+
+/// A configuration with ports and a data directory of its own.
+#[expect(clippy::expect_used, reason = "a test's set-up")]
+fn config(data_dir: &Path, settings: &[&str]) -> Config {
+    let binds = ["amqp", "mqtt", "resp", "http"]
+        .map(|protocol| format!("listeners.{protocol}.bind = \"127.0.0.1:0\""));
+    let data_dir = format!("storage.data_dir = '{}'", data_dir.display());
+    let lines = binds.into_iter().chain([data_dir]);
+    let lines = lines.chain(settings.iter().map(|line| (*line).to_owned()));
+    let overlays = lines
+        .map(|text| Overlay {
+            option: "test",
+            text,
+        })
+        .collect::<Vec<_>>();
+    Config::parse(None, &overlays).expect("valid settings")
 }
 
 /// Starts a gateway; waits for one that crashed in this process to let go of the data directory,
