@@ -7,8 +7,8 @@
 //! message = origin u8, exchange, address, raw properties, flags u8 (1 expires, 2 retain, 4 died),
 //!           qos u8, priority u8, [expires_at u64], [deaths], payload: the rest of the record
 //! deaths = flags u8 (1 readdressed), first: queue, reason u8, exchange, last exchange,
-//!          count u32, (queue, reason u8, count u64, first_at u64, exchange, count u32, (routing key)*,
-//!          flags u8 (1 had an expiration), [expiration_ms u64])*
+//!          count u32, (queue, reason u8, count u64, first_at u64, exchange, count u32,
+//!          (routing key)*, flags u8 (1 had an expiration), [expiration_ms u64])*
 //! matched = 0 | 1 qos u8 flags u8 count u16 (subscription id u32)* | 2 | 3 glob | 4
 //! ```
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! x-death:  array of tables, latest first, one per queue and reason:
-//!           [original-expiration S,] count l, reason S, queue S, time T, exchange S, routing-keys A
+//!           [original-expiration S,] count l, reason S, queue S, time T, exchange S,
+//!           routing-keys A
 //! x-first-death-queue, -reason, -exchange: never change
 //! x-last-death-queue, -reason, -exchange:  the latest
 //! ```
