@@ -150,7 +150,10 @@ impl Gateway {
             failed,
             addresses: Vec::new(),
         };
-        gateway.listen(config)?;
+        if let Err(error) = gateway.listen(config) {
+            gateway.shared.shutdown.token().cancel();
+            return Err(error);
+        }
         gateway.run_lan_links(links);
         gateway.run_timers(timers);
         gateway.run_checkpoints();
@@ -211,7 +214,9 @@ impl Gateway {
             }
             shared.journal.log().clone().close()
         });
-        closed.await.unwrap_or(Ok(()))
+        closed
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     fn listen(&mut self, config: &Config) -> Result<(), StartError> {
