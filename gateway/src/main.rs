@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gateway::cli::{Arguments, Command};
-use gateway::config::Config;
+use gateway::config::{Config, Invalid, LoadError};
 use gateway::{Gateway, passwd};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     }
     let config = match arguments.load() {
         Ok(config) => config,
+        Err(LoadError::Invalid(report)) => return refuse(&report),
         Err(error) => return fail(&error),
     };
     if arguments.check {
@@ -77,6 +78,18 @@ fn say(line: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()
+}
+
+/// Shows all that is wrong with the configuration, in colour to a person.
+fn refuse(report: &Invalid) -> ExitCode {
+    let mut stderr = std::io::stderr();
+    let text = if stderr.is_terminal() {
+        report.render_styled()
+    } else {
+        report.to_string()
+    };
+    drop(writeln!(stderr, "{text}"));
+    ExitCode::FAILURE
 }
 
 fn fail(error: &dyn Error) -> ExitCode {
