@@ -28,10 +28,31 @@ pub struct Arguments {
 }
 
 /// What the binary does besides running the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
+    /// Look at the data directory of a gateway that does not run
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Read a password and print its hash for `password_hash` of a user
     Passwd,
+}
+
+/// What can be done with a data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum JournalCommand {
+    /// Say what is there and whether it is whole; changes nothing
+    Check {
+        /// The data directory
+        dir: PathBuf,
+    },
+    /// Copy everything that is whole to an empty directory, to start from there
+    Salvage {
+        /// The damaged data directory; it is not changed
+        dir: PathBuf,
+        /// An empty directory
+        #[arg(long)]
+        to: PathBuf,
+    },
 }
 
 impl Arguments {

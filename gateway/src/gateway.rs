@@ -71,13 +71,13 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The journal cannot be opened.
-    #[error("cannot open the data directory: {0}")]
+    #[error("cannot open the data directory; `busbar journal check` tells more")]
     Open(#[from] storage::Error),
     /// What the journal holds cannot be served.
-    #[error("cannot recover: {0}")]
+    #[error("cannot recover what the journal holds")]
     Recover(#[from] RecoverError),
     /// A LAN link cannot be opened.
-    #[error("cannot open the LAN link \"{link}\": {source}")]
+    #[error("cannot open the LAN link \"{link}\"")]
     Lan {
         /// The link's name.
         link: String,

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod gateway;
 pub mod http;
 pub mod journal;
+pub mod journal_command;
 pub mod listener;
 pub mod metrics;
 pub mod net;

@@ -22,7 +22,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound address could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {protocol}: {source}")]
+#[error("cannot listen on {address} for {protocol}")]
 pub struct BindError {
     protocol: &'static str,
     address: SocketAddr,

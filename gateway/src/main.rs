@@ -7,16 +7,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use gateway::cli::{Arguments, Command};
 use gateway::config::{Config, Invalid, LoadError};
-use gateway::{Gateway, passwd};
+use gateway::{Gateway, journal_command, passwd};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if arguments.command == Some(Command::Passwd) {
-        let hashed = passwd::run(&mut std::io::stdout());
-        return hashed.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS);
+    if let Some(command) = &arguments.command {
+        return do_instead(command);
     }
     let config = match arguments.load() {
         Ok(config) => config,
@@ -42,6 +41,16 @@ fn main() -> ExitCode {
     runtime
         .block_on(run(&arguments, &config))
         .unwrap_or_else(|error| fail(&*error))
+}
+
+/// What is asked for instead of running.
+fn do_instead(command: &Command) -> ExitCode {
+    let mut out = std::io::stdout();
+    let done: Result<(), Box<dyn Error>> = match command {
+        Command::Passwd => passwd::run(&mut out).map_err(Into::into),
+        Command::Journal(command) => journal_command::run(command, &mut out).map_err(Into::into),
+    };
+    done.map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS)
 }
 
 async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Box<dyn Error>> {
