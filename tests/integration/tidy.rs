@@ -19,7 +19,10 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("protocols/resp", &["routing"]),
     ("routing", &[]),
     ("storage", &[]),
-    ("tests", &["gateway", "storage"]),
+    (
+        "tests",
+        &["amqp", "gateway", "mqtt", "resp", "routing", "storage"],
+    ),
 ];
 
 /// Foreign crates that only these crates of the workspace may name.

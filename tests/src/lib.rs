@@ -1,5 +1,7 @@
 //! A whole gateway inside a test, and clients that speak raw bytes.
 
+pub mod fuzz;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
