@@ -6,5 +6,6 @@ mod across;
 mod corpus;
 mod durability;
 mod reload;
+mod requirements;
 mod shutdown;
 mod tidy;
