@@ -170,7 +170,7 @@ fn is_test(test: &str) -> bool {
     }
 }
 
-/// The ids cited as `[MQTT-3.1.0-1]`, with rustdoc's backslash or without, by their standard's prefix.
+/// The ids cited as `[MQTT-3.1.0-1]`, with rustdoc's backslash or without, by prefix.
 fn citations<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
     let opening = format!("[{prefix}-");
     let starts = text.match_indices(&opening).map(|(at, _)| at + 1);
