@@ -110,7 +110,10 @@ mod tests {
             "--log=debug",
         ]);
         let config = arguments.load().unwrap();
-        assert_eq!(config.listeners.amqp.bind, ["127.0.0.1:0".parse().unwrap()]);
+        assert_eq!(
+            config.listeners.amqp.bind,
+            [crate::config::Bind::Tcp("127.0.0.1:0".parse().unwrap())]
+        );
         assert_eq!(config.storage.data_dir, PathBuf::from("b"));
         assert_eq!(config.log.level, "debug");
     }

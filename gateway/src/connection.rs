@@ -180,6 +180,10 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
                 written => self.out.advance(written),
             }
         }
+        // A transport with frames of its own may hold some back, and has asked to be woken.
+        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
+            flushed?;
+        }
         ready.wrote = was_full && self.out.len() < OUT_HIGH_WATER_BYTES;
         Ok(())
     }

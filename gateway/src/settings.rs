@@ -7,6 +7,7 @@ use routing::queue::{QueueLimits, QueueOverflow};
 use routing::{Name, OutboxLimits};
 
 use crate::config::{Config, Listener, SyncPolicy};
+use crate::net::websocket::Terms;
 
 /// The core's settings.
 #[must_use]
@@ -67,13 +68,13 @@ pub fn amqp(config: &Config) -> amqp::Settings {
     }
 }
 
-/// What MQTT connections are told.
+/// What MQTT connections of a listener are told.
 #[must_use]
-pub fn mqtt(config: &Config) -> mqtt::Settings {
+pub fn mqtt(config: &Config, listener: &Listener) -> mqtt::Settings {
     let keys = &config.mqtt;
     let defaults = mqtt::Settings::default();
     mqtt::Settings {
-        vhost: vhost(&config.listeners.mqtt),
+        vhost: vhost(listener),
         sizes: mqtt::wire::SizeLimits {
             packet: u32_of(keys.packet_bytes_max),
             connect: u32_of(keys.connect_bytes_max),
@@ -97,6 +98,17 @@ pub fn mqtt(config: &Config) -> mqtt::Settings {
         response_prefix: keys.response_prefix.as_deref().map(Name::from),
         client_id_prefix: keys.client_id_prefix.as_str().into(),
         outbox: waiting(keys.waiting_max, keys.waiting_bytes_max),
+    }
+}
+
+/// What WebSocket clients are held to. A message may be as large as a packet.
+#[must_use]
+pub fn web_socket(config: &Config) -> Terms {
+    let listener = &config.listeners.mqtt_ws;
+    Terms {
+        path: listener.path.clone(),
+        origins: listener.origins.clone(),
+        message_bytes_max: bytes(config.mqtt.packet_bytes_max),
     }
 }
 

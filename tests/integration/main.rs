@@ -9,3 +9,4 @@ mod reload;
 mod requirements;
 mod shutdown;
 mod tidy;
+mod transports;

@@ -35,7 +35,7 @@ use tracing_subscriber::filter::LevelFilter;
 pub use amqp::Amqp;
 pub use diagnostic::Invalid;
 pub use lan::{Codec, Destination, Direction, Interface, LanLink, SourceRange};
-pub use listeners::{HttpListener, Listener, Listeners};
+pub use listeners::{Bind, HttpListener, Listener, Listeners, WebSocketListener};
 pub use mqtt::Mqtt;
 pub use resp::Resp;
 pub use storage::{Storage, SyncPolicy};

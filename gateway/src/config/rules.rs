@@ -2,7 +2,7 @@
 //! that must fit each other, and doors that must not stand open.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use lan::Envelope;
 use routing::Address;
@@ -11,7 +11,7 @@ use super::diagnostic::Diagnostic;
 use super::document::{Document, Location};
 use super::section::Reader;
 use super::units::format_size;
-use super::{Config, GUEST, LanLink, User};
+use super::{Bind, Config, GUEST, LanLink, User};
 
 /// Reports every rule that `config` breaks.
 pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
@@ -105,15 +105,15 @@ impl Rules<'_> {
             .messaging()
             .map(|(name, it)| (name, it.enabled, &it.bind));
         let http = ("http", listeners.http.enabled, &listeners.http.bind);
-        let mut first_by_address: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        let mut first_by_address: BTreeMap<&Bind, &str> = BTreeMap::new();
         for (name, enabled, bind) in messaging.into_iter().chain([http]) {
             if enabled && bind.is_empty() {
                 let right = "give it an address, or say `enabled = false`";
                 let path = format!("listeners.{name}.bind");
                 self.report(format!("listener `{name}` has no address"), &path, right);
             }
-            for address in bind.iter().filter(|address| enabled && address.port() != 0) {
-                let Some(first) = first_by_address.insert(*address, name) else {
+            for address in bind.iter().filter(|address| enabled && is_fixed(address)) {
+                let Some(first) = first_by_address.insert(address, name) else {
                     continue;
                 };
                 let title = format!("{address} is bound twice");
@@ -241,10 +241,7 @@ impl Rules<'_> {
             return;
         }
         for (name, listener) in self.config.listeners.messaging() {
-            let open = listener
-                .bind
-                .iter()
-                .find(|address| !address.ip().is_loopback());
+            let open = listener.bind.iter().find(|address| !address.is_local());
             let (Some(address), true) = (open, listener.enabled) else {
                 continue;
             };
@@ -303,6 +300,14 @@ impl Rules<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether the address is the same at every start: not a port that the system chooses.
+fn is_fixed(address: &Bind) -> bool {
+    match address {
+        Bind::Tcp(address) => address.port() != 0,
+        Bind::Unix(_) => true,
     }
 }
 
