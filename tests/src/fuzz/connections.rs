@@ -12,7 +12,7 @@
 //! Between steps both clients read all that was written to them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Buf, BytesMut};
 use regex::Regex;
@@ -93,7 +93,7 @@ fn run<F: Frontend>(
     connect: impl Fn(ConnectionId, Timestamp) -> F,
 ) {
     let mut now = START;
-    let identity = identity();
+    let identity = IDENTITY.clone();
     let mut clients = [0, 1].map(|_| Client::new(connect(ConnectionId::unique(), now)));
     while let Some((which, step)) = next_step(&mut script) {
         let Some(client) = clients.get_mut(which) else {
@@ -167,9 +167,10 @@ impl<F: Frontend> Client<F> {
     }
 }
 
-/// A user who may do everything: what is forbidden is not reached.
+/// A user who may do everything: what is forbidden is not reached. Made once, since compiling its
+/// patterns takes longer than most scripts.
 #[expect(clippy::expect_used, reason = "a constant pattern")]
-fn identity() -> Arc<Identity> {
+static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
     let all = || Regex::new(".*").expect("a pattern");
     let permissions = Permissions {
         configure: all(),
@@ -182,4 +183,4 @@ fn identity() -> Arc<Identity> {
         default_vhost: "/".into(),
         permissions: HashMap::from([("/".into(), permissions)]),
     })
-}
+});
