@@ -18,11 +18,12 @@ use blake2::Blake2sMac256;
 use blake2::digest::{FixedOutput, KeyInit, Mac};
 use bytes::Bytes;
 use regex::Regex;
-use routing::{AuthError, Credentials, Identity, Name, Peer, Permissions};
+use routing::permission::key_pattern;
+use routing::{AuthError, Credentials, Identity, Name, Peer, Permissions, TopicPermissions};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::task::spawn_blocking;
 
-use crate::config::{Config, Permission, User};
+use crate::config::{Config, Permission, TopicPermission, User};
 
 /// Whether a listener lets clients without credentials in from other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +193,29 @@ fn identity(user: &User) -> Result<Identity, regex::Error> {
             .iter()
             .map(patterns)
             .collect::<Result<_, _>>()?,
+        topic_permissions: user
+            .topic_permissions
+            .iter()
+            .map(|permission| keys(user, permission))
+            .collect::<Result<_, _>>()?,
     })
+}
+
+/// A topic permission in the core's words, by its virtual host and exchange.
+fn keys(
+    user: &User,
+    permission: &TopicPermission,
+) -> Result<((Name, Name), TopicPermissions), regex::Error> {
+    let pattern = |text| key_pattern(text, &user.name, &permission.vhost);
+    let patterns = TopicPermissions {
+        write: pattern(&permission.write)?,
+        read: pattern(&permission.read)?,
+    };
+    let at = (
+        Name::from(permission.vhost.as_str()),
+        Name::from(permission.exchange.as_str()),
+    );
+    Ok((at, patterns))
 }
 
 /// A guard's value is whole at every instant, so a panic elsewhere cannot have left it broken.

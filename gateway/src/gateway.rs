@@ -170,7 +170,7 @@ impl Gateway {
     }
 
     /// Takes a new configuration, all or nothing. Users and permissions hold for whoever logs in
-    /// from now on; everything else needs a restart.
+    /// from now on, policies for all queues and exchanges; everything else needs a restart.
     ///
     /// # Errors
     /// [`ReloadError`]; everything is as it was then.
@@ -184,6 +184,10 @@ impl Gateway {
         self.shared
             .authenticator
             .store(Arc::new(Authenticator::new(config)?));
+        let policies = settings::policies(config);
+        self.shared
+            .broker
+            .set_policies(self.shared.clock.now(), policies);
         self.config = config.clone();
         Ok(())
     }

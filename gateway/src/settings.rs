@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
-use routing::{Name, OutboxLimits};
+use routing::{Name, OutboxLimits, Policies};
 
-use crate::config::{Config, Listener, SyncPolicy};
+use crate::config::{Config, Listener, Policy, SyncPolicy};
 use crate::net::websocket::Terms;
 
 /// The core's settings.
@@ -25,7 +26,31 @@ pub fn core(config: &Config) -> routing::Settings {
             overflow: QueueOverflow::Reject,
             ..QueueLimits::default()
         },
+        policies: policies(config),
     }
+}
+
+/// The policies in the core's words.
+#[must_use]
+pub fn policies(config: &Config) -> Policies {
+    let all = |policies: &[Policy]| policies.iter().filter_map(policy).collect();
+    Policies {
+        users: all(&config.policies),
+        operators: all(&config.operator_policies),
+    }
+}
+
+/// None for a pattern that does not compile, which a checked configuration does not have.
+fn policy(policy: &Policy) -> Option<routing::Policy> {
+    let definition = &policy.definition;
+    Some(routing::Policy {
+        vhost: policy.vhost.as_str().into(),
+        pattern: Regex::new(&policy.pattern).ok()?,
+        applies_to: policy.apply_to,
+        priority: policy.priority,
+        queue: definition.queue.clone(),
+        alternate_exchange: definition.alternate_exchange.as_deref().map(Name::from),
+    })
 }
 
 /// The journal's settings.
@@ -59,6 +84,7 @@ pub fn amqp(config: &Config) -> amqp::Settings {
         frame_bytes_max: u32_of(keys.frame_max),
         channels_max: keys.channel_max,
         consumers_per_channel_max: count(keys.channel_consumers_max),
+        consumer_timeout_ms: ms(keys.consumer_timeout),
         message_bytes_max: keys.message_bytes_max,
         transaction_bytes_max: bytes(keys.transaction_bytes_max),
         heartbeat_secs: u16_of(keys.heartbeat.as_secs()),

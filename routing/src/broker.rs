@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use crate::ids::IdSource;
 use crate::journal::{CommitWaiters, Entry, Journal, Lsn, MemoryJournal, encode};
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
+use crate::policy::Policies;
 use crate::queue::QueueLimits;
 use crate::time::Timestamp;
 use crate::timer::{Due, Timers};
@@ -23,6 +26,8 @@ pub struct Settings {
     pub retained_max: usize,
     /// Limits of the queue of a session that is brought back.
     pub session_queue_limits: QueueLimits,
+    /// The policies at start; [`Broker::set_policies`] changes them.
+    pub policies: Policies,
 }
 
 impl Default for Settings {
@@ -31,6 +36,7 @@ impl Default for Settings {
             vhosts: vec!["/".into()],
             retained_max: 1_000_000,
             session_queue_limits: QueueLimits::default(),
+            policies: Policies::default(),
         }
     }
 }
@@ -40,6 +46,7 @@ impl Default for Settings {
 pub struct Core {
     pub(crate) settings: Settings,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) policies: ArcSwap<Policies>,
     pub(crate) timers: Timers,
     pub(crate) ids: IdSource,
     /// For queues that do not survive a restart.
@@ -122,6 +129,7 @@ impl Broker {
     ) -> Self {
         let names = settings.vhosts.clone();
         let core = Arc::new(Core {
+            policies: ArcSwap::from_pointee(settings.policies.clone()),
             settings,
             journal,
             timers: Timers::new(earlier_timer),
@@ -202,6 +210,15 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// Takes other policies: they hold for all there is and for all to come.
+    pub fn set_policies(&self, now: Timestamp, policies: Policies) {
+        self.core.policies.store(Arc::new(policies));
+        let mut wakes = Wakes::default();
+        self.vhosts
+            .values()
+            .for_each(|vhost| vhost.apply_policies(now, &mut wakes));
     }
 
     /// Everything durable as journal records, in the order in which they are to be applied, each

@@ -63,6 +63,32 @@ pub struct Permissions {
     pub read: Regex,
 }
 
+/// The keys that a user may use at one topic exchange.
+#[derive(Clone, Debug)]
+pub struct TopicPermissions {
+    /// Routing keys to publish with.
+    pub write: Regex,
+    /// Keys to bind with.
+    pub read: Regex,
+}
+
+/// The pattern of a topic permission, in which `{username}` and `{vhost}` stand for these names. An
+/// empty one is for the empty key alone.
+///
+/// # Errors
+/// When it is no regular expression then.
+pub fn key_pattern(pattern: &str, username: &str, vhost: &str) -> Result<Regex, regex::Error> {
+    if pattern.is_empty() {
+        return Regex::new("^$");
+    }
+    // Only MQTT clients have an identifier; to others the words stand for themselves.
+    let filled = pattern
+        .replace("{username}", &regex::escape(username))
+        .replace("{vhost}", &regex::escape(vhost))
+        .replace("{client_id}", &regex::escape("{client_id}"));
+    Regex::new(&filled)
+}
+
 /// A user who has proved who it is.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -74,6 +100,8 @@ pub struct Identity {
     pub default_vhost: Name,
     /// Rights per virtual host; one that is missing here may not be entered.
     pub permissions: HashMap<Name, Permissions>,
+    /// Keys per virtual host and topic exchange; where one is missing here, all may be used.
+    pub topic_permissions: HashMap<(Name, Name), TopicPermissions>,
 }
 
 impl Identity {
@@ -95,6 +123,23 @@ impl Identity {
             };
             pattern.is_match(name) && (!pattern.as_str().is_empty() || name.is_empty())
         })
+    }
+
+    /// Whether the user may publish with a routing key to a topic exchange, or bind with it.
+    #[must_use]
+    pub fn may_use_key(&self, vhost: &Name, exchange: &Name, access: Access, key: &[u8]) -> bool {
+        if self.topic_permissions.is_empty() {
+            return true;
+        }
+        let at = (vhost.clone(), exchange.clone());
+        let key = String::from_utf8_lossy(key);
+        self.topic_permissions
+            .get(&at)
+            .is_none_or(|permissions| match access {
+                Access::Configure => true,
+                Access::Write => permissions.write.is_match(&key),
+                Access::Read => permissions.read.is_match(&key),
+            })
     }
 
     /// Whether the user has the tag.
@@ -120,6 +165,7 @@ mod tests {
             tags: vec!["monitoring".into()],
             default_vhost: "/".into(),
             permissions: HashMap::from([(Name::from("/"), permissions)]),
+            topic_permissions: HashMap::new(),
         };
         assert!(identity.may("/", Access::Write, "amq.topic"));
         assert!(!identity.may("/", Access::Write, "amq.topic2"));
@@ -127,5 +173,26 @@ mod tests {
         assert!(!identity.may("/", Access::Configure, "q"));
         assert!(!identity.may("other", Access::Write, "amq.topic"));
         assert!(identity.may_enter("/") && !identity.may_enter("other"));
+    }
+
+    #[test]
+    fn keys_are_free_unless_the_exchange_has_patterns() {
+        let permissions = TopicPermissions {
+            write: key_pattern("^{username}\\.", "a.b", "/").unwrap(),
+            read: key_pattern("", "a.b", "/").unwrap(),
+        };
+        let identity = Identity {
+            user: "a.b".into(),
+            tags: Vec::new(),
+            default_vhost: "/".into(),
+            permissions: HashMap::new(),
+            topic_permissions: HashMap::from([(("/".into(), "t".into()), permissions)]),
+        };
+        let may = |exchange: &str, access, key: &str| {
+            identity.may_use_key(&"/".into(), &exchange.into(), access, key.as_bytes())
+        };
+        assert!(may("t", Access::Write, "a.b.c") && !may("t", Access::Write, "aXb.c"));
+        assert!(may("t", Access::Read, "") && !may("t", Access::Read, "a.b.c"));
+        assert!(may("other", Access::Write, "x"));
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod fuzz;
 
+pub mod amqp;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

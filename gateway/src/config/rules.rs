@@ -63,6 +63,10 @@ impl Rules<'_> {
         );
         self.check_names("user", "users", config.users.iter().map(|user| &user.name));
         self.check_names("LAN link", "lan", config.lan.iter().map(|link| &link.name));
+        let names = config.policies.iter().map(|policy| &policy.name);
+        self.check_names("policy", "policies", names);
+        let names = config.operator_policies.iter().map(|policy| &policy.name);
+        self.check_names("operator policy", "operator_policies", names);
         for (index, user) in config.users.iter().enumerate() {
             let noun = format!("permission of user `{}` in virtual host", user.name);
             let list = format!("users.{index}.permissions");
@@ -190,6 +194,19 @@ impl Rules<'_> {
             for (entry, permission) in user.permissions.iter().enumerate() {
                 let path = format!("users.{index}.permissions.{entry}.vhost");
                 self.check_vhost(&permission.vhost, &path);
+            }
+            for (entry, permission) in user.topic_permissions.iter().enumerate() {
+                let path = format!("users.{index}.topic_permissions.{entry}.vhost");
+                self.check_vhost(&permission.vhost, &path);
+            }
+        }
+        let lists = [
+            ("policies", &config.policies),
+            ("operator_policies", &config.operator_policies),
+        ];
+        for (list, policies) in lists {
+            for (index, policy) in policies.iter().enumerate() {
+                self.check_vhost(&policy.vhost, &format!("{list}.{index}.vhost"));
             }
         }
         for (index, link) in config.lan.iter().enumerate() {

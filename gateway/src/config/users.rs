@@ -71,6 +71,23 @@ pub struct User {
     pub loopback_only: bool,
     /// What the user may do, at most once per virtual host. Without an entry: nothing.
     pub permissions: Vec<Permission>,
+    /// Which routing keys the user may use, at most once per virtual host and exchange. Without an
+    /// entry: all.
+    pub topic_permissions: Vec<TopicPermission>,
+}
+
+/// Which routing keys a user may use at one topic exchange: regular expressions, in which
+/// `{username}` and `{vhost}` stand for these names. An empty one matches the empty key alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicPermission {
+    /// The virtual host.
+    pub vhost: String,
+    /// The exchange.
+    pub exchange: String,
+    /// Publish.
+    pub write: String,
+    /// Bind.
+    pub read: String,
 }
 
 /// What a user may do in one virtual host: regular expressions over the names of exchanges and
@@ -104,6 +121,7 @@ impl User {
                 write: all(),
                 read: all(),
             }],
+            topic_permissions: Vec::new(),
         }
     }
 
@@ -124,6 +142,9 @@ impl User {
             loopback_only: section.boolean("loopback_only", false),
             permissions: section
                 .tables("permissions", Permission::read)
+                .unwrap_or_default(),
+            topic_permissions: section
+                .tables("topic_permissions", TopicPermission::read)
                 .unwrap_or_default(),
         }
     }
@@ -147,7 +168,19 @@ impl Permission {
     }
 }
 
-fn read_name(section: &mut Section<'_>, example: &str) -> String {
+impl TopicPermission {
+    fn read(section: &mut Section<'_>) -> Self {
+        section.require("exchange", "\"amq.topic\"");
+        Self {
+            vhost: section.text("vhost", "/"),
+            exchange: section.text("exchange", ""),
+            write: read_key_pattern(section, "write"),
+            read: read_key_pattern(section, "read"),
+        }
+    }
+}
+
+pub(super) fn read_name(section: &mut Section<'_>, example: &str) -> String {
     section.parsed("name", "a name", String::new(), |text| match text.len() {
         1..=255 => Ok(text.to_owned()),
         _ => Err(format!("must have 1 to 255 bytes, for example {example}")),
@@ -171,18 +204,30 @@ fn read_hash(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn read_pattern(section: &mut Section<'_>, key: &'static str) -> String {
+pub(super) fn read_pattern(section: &mut Section<'_>, key: &'static str) -> String {
     section.parsed(key, "a regular expression", String::new(), |text| {
-        // The reason's last line is the gist; the rest draws the place once more.
-        let gist = |reason: regex::Error| {
-            let reason = reason.to_string();
-            reason
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned()
-        };
-        Regex::new(text).map(|_| text.to_owned()).map_err(gist)
+        Regex::new(text)
+            .map(|_| text.to_owned())
+            .map_err(|reason| gist(&reason))
     })
+}
+
+/// A pattern with names to be filled in; they are checked as if empty.
+fn read_key_pattern(section: &mut Section<'_>, key: &'static str) -> String {
+    section.parsed(key, "a regular expression", ".*".to_owned(), |text| {
+        routing::permission::key_pattern(text, "", "")
+            .map(|_| text.to_owned())
+            .map_err(|reason| gist(&reason))
+    })
+}
+
+/// The reason's last line is the gist; the rest draws the place once more.
+fn gist(reason: &regex::Error) -> String {
+    let reason = reason.to_string();
+    reason
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
 }

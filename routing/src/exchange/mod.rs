@@ -70,6 +70,8 @@ pub struct Exchange {
     pub kind: ExchangeKind,
     /// The attributes.
     pub options: ExchangeOptions,
+    /// The alternate exchange, by its arguments or else by a policy.
+    alternate: Option<Name>,
     bindings: Bindings,
 }
 
@@ -89,21 +91,28 @@ impl Exchange {
             ExchangeKind::Topic => Bindings::Topic(Trie::default()),
             ExchangeKind::Headers => Bindings::Headers(OrdMap::new()),
         };
-        Self {
+        let mut exchange = Self {
             name,
             kind,
             options,
+            alternate: None,
             bindings,
-        }
+        };
+        exchange.set_policy_alternate(None);
+        exchange
+    }
+
+    /// What a policy says of where goes what this one routes nowhere; an argument says it better.
+    pub(crate) fn set_policy_alternate(&mut self, by_policy: Option<Name>) {
+        let argument = self.options.arguments.get("alternate-exchange");
+        let by_argument = argument.and_then(Value::as_str).map(Name::from);
+        self.alternate = by_argument.or(by_policy);
     }
 
     /// The exchange that takes what this one could route nowhere.
     #[must_use]
     pub fn alternate(&self) -> Option<&str> {
-        self.options
-            .arguments
-            .get("alternate-exchange")
-            .and_then(Value::as_str)
+        self.alternate.as_deref()
     }
 
     /// Whether the receivers depend on more than the routing key.

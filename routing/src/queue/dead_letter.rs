@@ -46,8 +46,8 @@ impl DeadLetter {
     /// Gives the message to whom the dead letter exchange leads; nowhere when there is none.
     fn send(&self, now: Timestamp, enqueue: &mut Enqueue<'_>) -> Option<()> {
         let home = self.queue.home.upgrade()?;
-        let target = self.queue.policy.dead_letter.as_ref()?;
-        let copy = self.copy(now, target)?;
+        let target = self.queue.policy().dead_letter.clone()?;
+        let copy = self.copy(now, &target)?;
         let mut route = home.route_by_keys(&target.exchange, &keys(&copy), &copy)?;
         if self.reason != DeathReason::Rejected
             && let Some(deaths) = &copy.deaths
@@ -106,7 +106,7 @@ fn keys(message: &Message) -> Vec<Bytes> {
 impl Queue {
     /// Takes a message out for good; to be dead-lettered when the lock is released.
     pub(super) fn let_die(self: &Arc<Self>, state: &mut State, entry: Entry, reason: DeathReason) {
-        if self.policy.dead_letter.is_none() {
+        if self.policy().dead_letter.is_none() {
             return self.journal_gone(state, &entry);
         }
         let kept = entry.body.map(|_| entry.seq);

@@ -19,12 +19,17 @@ mod timing;
 pub use consumer::{Consumer, Credit};
 pub(crate) use dead_letter::publish as publish_dead;
 pub(crate) use home::Home;
-pub use policy::{DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy};
+pub use policy::{
+    DeadLetterStrategy, DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy,
+    QueueTerms,
+};
 pub(crate) use recovery::Restored;
 pub use settle::Settlement;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::death::DeathReason;
 use crate::delivery::{Delivery, Matched, QueueDelivery, Source};
@@ -104,7 +109,8 @@ pub struct Queue {
     pub name: Name,
     /// Its attributes.
     pub options: QueueOptions,
-    policy: QueuePolicy,
+    /// Replaced when the policies change.
+    policy: ArcSwap<QueuePolicy>,
     journal: Arc<dyn Journal>,
     home: Weak<dyn Home>,
     state: Mutex<State>,
@@ -162,7 +168,7 @@ impl Queue {
             id,
             name,
             options,
-            policy,
+            policy: ArcSwap::from_pointee(policy),
             journal,
             home,
             state,
@@ -171,8 +177,22 @@ impl Queue {
 
     /// What it does with its messages.
     #[must_use]
-    pub const fn policy(&self) -> &QueuePolicy {
-        &self.policy
+    pub fn policy(&self) -> Guard<Arc<QueuePolicy>> {
+        self.policy.load()
+    }
+
+    /// Gives it another policy; what it has too much of by that is dropped. Times to live hold for
+    /// messages to come. Its priorities and whether it has a single active consumer do not change.
+    pub(crate) fn set_policy(
+        self: &Arc<Self>,
+        now: Timestamp,
+        policy: QueuePolicy,
+        wakes: &mut Wakes,
+    ) {
+        self.locked(now, wakes, |state, _| {
+            self.policy.store(Arc::new(policy));
+            self.drop_surplus(state);
+        });
     }
 
     /// Puts a message in. `qos` is the guarantee for this queue's receivers; at
@@ -192,7 +212,7 @@ impl Queue {
         }
         let goes_out = state.ready.is_empty() && state.consumers.have_credit();
         if !goes_out && self.refuses(state, message) {
-            if self.policy.limits.overflow == QueueOverflow::RejectDeadLetter {
+            if self.policy().limits.overflow == QueueOverflow::RejectDeadLetter {
                 let letter = self.dead_letter(message, DeathReason::MaxLength, None);
                 enqueue.dead.push(letter);
             }
@@ -225,7 +245,7 @@ impl Queue {
     ) -> Entry {
         let seq = Seq(state.next_seq);
         state.next_seq += 1;
-        let queue_expiry = self.policy.ttl_ms.map(|ttl_ms| now.plus_ms(ttl_ms));
+        let queue_expiry = self.policy().ttl_ms.map(|ttl_ms| now.plus_ms(ttl_ms));
         Entry {
             seq,
             message: Arc::clone(message),
@@ -400,14 +420,14 @@ impl Queue {
     }
 
     fn refuses(&self, state: &State, message: &Message) -> bool {
-        self.policy.limits.overflow != QueueOverflow::DropHead
-            && state.ready.is_over_with(&self.policy.limits, message)
+        self.policy().limits.overflow != QueueOverflow::DropHead
+            && state.ready.is_over_with(&self.policy().limits, message)
     }
 
     /// Drops the head while there is more than the limits allow.
     fn drop_surplus(self: &Arc<Self>, state: &mut State) {
-        while self.policy.limits.overflow == QueueOverflow::DropHead
-            && state.ready.is_over(&self.policy.limits)
+        while self.policy().limits.overflow == QueueOverflow::DropHead
+            && state.ready.is_over(&self.policy().limits)
             && let Some(dropped) = state.ready.pop()
         {
             self.let_die(state, dropped, DeathReason::MaxLength);

@@ -92,7 +92,7 @@ impl Queue {
 
     fn requeue(self: &Arc<Self>, state: &mut State, mut entry: super::Entry) {
         entry.redeliveries += 1;
-        let limit = self.policy.delivery_limit;
+        let limit = self.policy().delivery_limit;
         if limit.is_some_and(|limit| entry.redeliveries > limit) {
             return self.let_die(state, entry, DeathReason::DeliveryLimit);
         }

@@ -53,7 +53,7 @@ impl Queue {
 
     /// Until when the queue stays if nobody uses it.
     fn unused_until(&self, state: &State) -> Option<Timestamp> {
-        let unused_max_ms = self.policy.unused_max_ms?;
+        let unused_max_ms = self.policy().unused_max_ms?;
         let may_end = state.consumers.is_empty() && !state.is_deleted;
         may_end.then(|| state.used_at.plus_ms(unused_max_ms))
     }

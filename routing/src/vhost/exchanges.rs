@@ -37,8 +37,9 @@ impl VHost {
                     durable: true,
                     ..ExchangeOptions::default()
                 };
-                let exchange = Arc::new(Exchange::new(name.into(), kind, options));
-                table.exchanges.insert(name.into(), exchange);
+                let mut exchange = Exchange::new(name.into(), kind, options);
+                exchange.set_policy_alternate(self.policy_alternate(name));
+                table.exchanges.insert(name.into(), Arc::new(exchange));
             }
         });
     }
@@ -75,15 +76,31 @@ impl VHost {
             kind,
             options: options.clone(),
         };
+        let mut exchange = Exchange::new(name.clone(), kind, options);
+        exchange.set_policy_alternate(self.policy_alternate(name));
         self.change(&mut topology, |_, table| {
-            table.exchanges.insert(
-                name.clone(),
-                Arc::new(Exchange::new(name.clone(), kind, options)),
-            );
+            table.exchanges.insert(name.clone(), Arc::new(exchange));
         });
         Ok(Declare::Created(
             durable.then(|| self.append(&entry, Urgency::Sync)),
         ))
+    }
+
+    /// The alternate exchange that a policy gives to an exchange.
+    pub(super) fn policy_alternate(&self, exchange: &str) -> Option<Name> {
+        let policies = self.core.policies.load();
+        // The default exchange leads to queues by their names, and nowhere else.
+        let exchange = Some(exchange).filter(|name| !name.is_empty())?;
+        policies.alternate(&self.name, exchange).cloned()
+    }
+
+    pub(super) fn apply_exchange_policies(&self, table: &mut RouteTable) {
+        let names: Vec<_> = table.exchanges.keys().cloned().collect();
+        for name in names {
+            if let Some(exchange) = table.exchanges.get_mut(&name) {
+                Arc::make_mut(exchange).set_policy_alternate(self.policy_alternate(&name));
+            }
+        }
     }
 
     /// Deletes an exchange and its bindings. One that is not there is deleted.

@@ -13,7 +13,7 @@ use crate::journal::{Entry, Lsn, Urgency};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
-use crate::queue::{Home, Queue, QueueOptions};
+use crate::queue::{Home, Queue, QueueOptions, QueuePolicy};
 use crate::route::Route;
 use crate::table::RouteTable;
 use crate::time::Timestamp;
@@ -39,7 +39,7 @@ impl VHost {
             current.touch(now, &mut Wakes::default());
             return Ok((current, Declare::Existed));
         }
-        let policy = arguments::policy(name, &options)?;
+        let policy = self.queue_policy(name, &options)?;
         let survives = options.durable && options.exclusive.is_none();
         let id = QueueId(self.core.ids.next());
         let entry = Entry::QueueDeclared {
@@ -62,6 +62,32 @@ impl VHost {
         });
         let lsn = survives.then(|| self.append(&entry, Urgency::Sync));
         Ok((queue, Declare::Created(lsn)))
+    }
+
+    /// What a queue of that name and these options does.
+    pub(super) fn queue_policy(
+        &self,
+        name: &Name,
+        options: &QueueOptions,
+    ) -> Result<QueuePolicy, Error> {
+        let declared = arguments::declared(name, options)?;
+        Ok(declared.under(&self.core.policies.load(), &self.name, name))
+    }
+
+    /// Gives all queues and exchanges what the policies say now.
+    pub(crate) fn apply_policies(&self, now: Timestamp, wakes: &mut Wakes) {
+        let mut topology = self.topology.lock();
+        self.change(&mut topology, |_, table| {
+            self.apply_exchange_policies(table);
+        });
+        for queue in self.queues() {
+            // What was declared once is valid.
+            if let Ok(policy) = self.queue_policy(&queue.name, &queue.options)
+                && **queue.policy() != policy
+            {
+                queue.set_policy(now, policy, wakes);
+            }
+        }
     }
 
     /// Deletes a queue, its bindings and its messages; returns how many messages were ready. One

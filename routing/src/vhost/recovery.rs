@@ -310,7 +310,8 @@ impl<'a> Recovery<'a> {
 }
 
 impl VHost {
-    fn restore_exchange(&self, exchange: Exchange) {
+    fn restore_exchange(&self, mut exchange: Exchange) {
+        exchange.set_policy_alternate(self.policy_alternate(&exchange.name));
         self.change(&mut self.topology.lock(), |_, table| {
             if !table.exchanges.contains_key(&exchange.name) {
                 table
@@ -331,7 +332,7 @@ impl VHost {
         if self.queue(name).is_ok_and(|known| known.id >= id) {
             return None;
         }
-        let policy = super::arguments::policy(name, &options).unwrap_or_default();
+        let policy = self.queue_policy(name, &options).unwrap_or_default();
         let journal = self.core.journal_for(true);
         let home = self.this.clone();
         let queue = Queue::new(id, name.clone(), options, policy, journal, home);

@@ -182,5 +182,6 @@ static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
         tags: vec![],
         default_vhost: "/".into(),
         permissions: HashMap::from([("/".into(), permissions)]),
+        topic_permissions: HashMap::new(),
     })
 });

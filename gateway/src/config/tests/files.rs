@@ -21,15 +21,18 @@ fn load(name: &str) -> Config {
     Config::load(Some(&path(name)), &[]).unwrap_or_else(|report| panic!("{report}"))
 }
 
-/// The reference with its LAN link, which is commented out because there is none by default.
-fn reference_with_lan() -> String {
+/// The reference with the blocks that are commented out because there are none by default.
+fn reference_with_all() -> String {
     let text = text("busbar.toml");
-    let (before, link) = text.split_once("# [[lan]]\n").unwrap();
-    let link: Vec<_> = link
-        .lines()
-        .map(|line| line.strip_prefix("# ").unwrap())
+    let (before, blocks) = text
+        .split_once("# What follows is not there by default.")
+        .unwrap();
+    // The first line is the rest of that sentence.
+    let blocks = blocks.lines().skip(1);
+    let blocks: Vec<_> = blocks
+        .map(|line| line.strip_prefix('#').unwrap().trim_start_matches(' '))
         .collect();
-    format!("{before}[[lan]]\n{}\n", link.join("\n"))
+    format!("{before}{}\n", blocks.join("\n"))
 }
 
 #[test]
@@ -39,7 +42,7 @@ fn the_reference_holds_the_defaults() {
 
 #[test]
 fn the_reference_holds_every_key() {
-    let text = reference_with_lan();
+    let text = reference_with_all();
     let mut document = Document::default();
     let mut faults = Vec::new();
     document.add("busbar.toml", &text, &mut faults);
@@ -56,7 +59,7 @@ fn the_reference_holds_every_key() {
 
 #[test]
 fn every_key_of_the_reference_has_a_comment_of_one_line() {
-    let text = reference_with_lan();
+    let text = reference_with_all();
     let lines: Vec<_> = text.lines().collect();
     for pair in lines.windows(2) {
         let is_key = !pair[1].starts_with(['#', '[']) && !pair[1].is_empty();

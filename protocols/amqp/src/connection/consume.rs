@@ -182,7 +182,7 @@ impl Channel {
         let routing::Source::Queue(from) = delivery.source else {
             return Ok(());
         };
-        let delivered = self.record(&from, None);
+        let delivered = self.record(shared, now, &from, None);
         translate::put_routing_key(&delivery.message, &mut shared.key);
         let to = PublishedTo {
             exchange: delivery.message.exchange.as_bytes(),
@@ -208,7 +208,7 @@ impl Channel {
         tag: &Name,
         out: &mut OutBuf,
     ) {
-        let delivered = self.record(from, Some(Token(from.token)));
+        let delivered = self.record(shared, now, from, Some(Token(from.token)));
         translate::put_routing_key(message, &mut shared.key);
         let to = PublishedTo {
             exchange: message.exchange.as_bytes(),
@@ -239,15 +239,23 @@ impl Channel {
     }
 
     /// Numbers a delivery, and remembers it if it is to be settled.
-    fn record(&mut self, from: &QueueDelivery, token: Option<Token>) -> (DeliveryTag, Redelivered) {
+    fn record(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        from: &QueueDelivery,
+        token: Option<Token>,
+    ) -> (DeliveryTag, Redelivered) {
         let tag = self.next_delivery_tag();
         if from.acknowledges {
             let (queue, seq) = (Arc::clone(&from.queue), from.seq);
+            shared.expect_settlement(now, &queue);
             self.unsettled.push(Outstanding {
                 tag,
                 queue,
                 seq,
                 token,
+                sent_at: now,
             });
         }
         let redelivered = if from.redeliveries > 0 {

@@ -178,6 +178,9 @@ fn checked_binding(
         refuse_default(shared, &destination)?;
     }
     shared.check(Access::Read, Kind::Exchange, &source)?;
+    if let Some(exchange) = shared.vhost.exchange(&source) {
+        shared.check_key(Access::Read, &exchange, binding.routing_key.as_bytes())?;
+    }
     if kind == Kind::Queue
         && let Ok(queue) = shared.vhost.queue(&destination)
     {

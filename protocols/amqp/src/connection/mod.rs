@@ -6,7 +6,7 @@
 //! | `channel` | a channel's state; which method goes where |
 //! | `exchange`, `queue` | topology |
 //! | `publish`, `confirm`, `tx` | messages in |
-//! | `consume`, `settle`, `unsettled` | messages out |
+//! | `consume`, `settle`, `unsettled`, `overdue` | messages out |
 //! | `shared` | what the channels share |
 //!
 //! Declarations are answered at once; that they survive is certain once anything after them is
@@ -19,6 +19,7 @@ mod exchange;
 mod handshake;
 mod life_cycle;
 mod outgoing;
+mod overdue;
 mod publish;
 mod queue;
 mod sasl;
@@ -246,18 +247,29 @@ impl Connection {
         }
         if let Err((refused, id)) = channel.handle_frame(shared, now, batch, span, out) {
             if refused.code.is_soft() {
-                channel.release(shared, now);
-                channel.state = ChannelState::AwaitCloseOk;
-                let reason = refused.reason(id);
-                put_reply(
-                    out,
-                    frame.channel,
-                    Reply::Channel(ChannelReply::Close(&reason)),
-                );
+                self.fail_channel(now, frame.channel, (&refused, id), out);
             } else {
                 self.fail(now, &refused, id, out);
             }
         }
+    }
+
+    /// Closes a channel for a fault, and waits for the answer.
+    fn fail_channel(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        (refused, method): (&Refused, MethodId),
+        out: &mut OutBuf,
+    ) {
+        let (State::Open(shared), Some(channel)) = (&mut self.state, self.channels.get_mut(&id))
+        else {
+            return;
+        };
+        channel.release(shared, now);
+        channel.state = ChannelState::AwaitCloseOk;
+        let reason = refused.reason(method);
+        put_reply(out, id, Reply::Channel(ChannelReply::Close(&reason)));
     }
 
     /// Does what is gathered over a batch: settles, wakes, confirms, blocks.
@@ -458,9 +470,9 @@ impl Frontend for Connection {
         match &self.state {
             State::AwaitCloseOk { until, .. } => Some(*until),
             State::Closed => None,
-            State::Open(_) => {
+            State::Open(shared) => {
                 let speak = self.heartbeat_ms().map(|ms| self.said_at.plus_ms(ms / 2));
-                [speak, self.peer_gone_at(), self.blocked]
+                [speak, self.peer_gone_at(), self.blocked, shared.settle_by]
                     .into_iter()
                     .flatten()
                     .min()
@@ -478,6 +490,7 @@ impl Frontend for Connection {
             return;
         }
         self.unblock_if_room(now, out);
+        self.close_overdue(now, out);
         if self.peer_gone_at().is_some_and(|at| at <= now) {
             self.release(now);
             self.state = State::Closed;

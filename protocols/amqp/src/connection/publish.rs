@@ -345,6 +345,7 @@ fn resolve(
         let name = to.exchange.name.clone();
         return Err(shared.refused(routing::Error::Internal { name }));
     }
+    shared.check_key(routing::Access::Write, &to.exchange, key)?;
     Ok(to)
 }
 

@@ -193,5 +193,22 @@ pub fn access_refused(
     Refused::new(ReplyCode::AccessRefused, text)
 }
 
+/// A key that the user may not use at a topic exchange, in RabbitMQ's words.
+#[must_use]
+pub fn key_refused(
+    access: Access,
+    (exchange, key): (&str, &[u8]),
+    vhost: &str,
+    identity: &Identity,
+) -> Refused {
+    let text = format!(
+        "{} access to topic '{}' in exchange '{exchange}' in vhost '{vhost}' refused for user '{}'",
+        access.as_str(),
+        String::from_utf8_lossy(key),
+        identity.user
+    );
+    Refused::new(ReplyCode::AccessRefused, text)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
 mod dead_letters;
+mod policies;
 mod queues;
 mod recovery;
 mod sessions;

@@ -6,6 +6,7 @@ mod consumers;
 mod dead_letters;
 mod handshake;
 mod interop;
+mod limits;
 mod publishes;
 mod topology;
 mod transactions;
@@ -303,6 +304,7 @@ pub(super) fn identity(write: &str, read: &str) -> Arc<Identity> {
         tags: Vec::new(),
         default_vhost: "/".into(),
         permissions: HashMap::from([(Name::from("/"), permissions)]),
+        topic_permissions: HashMap::new(),
     })
 }
 

@@ -102,6 +102,7 @@ impl Bench {
             tags: vec![],
             default_vhost: "/".into(),
             permissions: HashMap::from([("/".into(), permissions)]),
+            topic_permissions: HashMap::new(),
         }))
     }
 }
