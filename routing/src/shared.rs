@@ -1,5 +1,5 @@
 //! Shared subscriptions: several sessions under `$share/group/filter` take turns
-//! `[MQTT-4.8.2]`.
+//! (MQTT 5 §4.8.2).
 
 use std::sync::Arc;
 

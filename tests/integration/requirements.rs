@@ -21,6 +21,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+/// How many requirements each standard has: the numbered statements of MQTT's appendices B.
+const COUNTS: [(&str, usize); 2] = [("mqtt-3.1.1", 141), ("mqtt-5.0", 251)];
+
 /// Folders whose citations are checked, and the folder of each name that a test may stand behind.
 const FOLDERS: [(&str, &str); 9] = [
     ("amqp", "protocols/amqp"),
@@ -223,6 +226,14 @@ fn every_cited_requirement_is_in_a_list() {
         }
     }
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+#[test]
+fn lists_are_as_long_as_their_standards() {
+    let lists = lists();
+    for (name, count) in COUNTS {
+        assert_eq!(lists.get(name).map(BTreeMap::len), Some(count), "{name}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub struct Mqtt {
     /// The longest keep alive; who asks for more, or for none, is given this. Zero: the client's.
     pub keep_alive_max: Duration,
     /// QoS 1 and 2 messages that a client may have unacknowledged: Receive Maximum
-    /// [MQTT-3.2.2.3.3].
+    /// (MQTT 5 §3.2.2.3.3).
     pub receive_max: u16,
     /// QoS 1 and 2 messages that a client is sent before it acknowledges some.
     pub inflight_max: u16,
@@ -22,17 +22,17 @@ pub struct Mqtt {
     pub unconfirmed_max: u32,
     /// Messages kept for a session whose client is away or slow.
     pub queued_max: u32,
-    /// The largest packet in bytes: Maximum Packet Size [MQTT-3.2.2.3.6].
+    /// The largest packet in bytes: Maximum Packet Size (MQTT 5 §3.2.2.3.6).
     pub packet_bytes_max: u64,
     /// The largest CONNECT in bytes; its sender is a stranger still.
     pub connect_bytes_max: u64,
     /// The largest SUBSCRIBE or UNSUBSCRIBE in bytes.
     pub subscribe_bytes_max: u64,
-    /// Topic aliases that a client may set: Topic Alias Maximum [MQTT-3.2.2.3.8]; zero: none.
+    /// Topic aliases that a client may set: Topic Alias Maximum (MQTT 5 §3.2.2.3.8); zero: none.
     pub topic_alias_max: u16,
     /// Topic aliases used towards a client; zero: none.
     pub topic_alias_out_max: u16,
-    /// The longest Session Expiry Interval granted [MQTT-3.2.2.3.2]; zero: any.
+    /// The longest Session Expiry Interval granted (MQTT 5 §3.2.2.3.2); zero: any.
     pub session_expiry_max: Duration,
     /// The filters that one session may be subscribed to.
     pub subscriptions_max: u32,
@@ -44,7 +44,7 @@ pub struct Mqtt {
     pub waiting_bytes_max: u64,
     /// What assigned client identifiers begin with [MQTT-3.1.3-6].
     pub client_id_prefix: String,
-    /// What the Response Information of CONNACK begins with [MQTT-3.2.2.3.15]; `None`: there is
+    /// What the Response Information of CONNACK begins with (MQTT 5 §3.2.2.3.15); `None`: there is
     /// none.
     pub response_prefix: Option<String>,
 }
@@ -74,7 +74,7 @@ impl Default for Mqtt {
     }
 }
 
-/// The largest remaining length and its header [MQTT-1.5.5].
+/// The largest remaining length and its header (MQTT 5 §1.5.5).
 const PACKET_BYTES_MAX: u64 = 268_435_460;
 
 impl Mqtt {

@@ -6,6 +6,7 @@ mod deliver;
 mod durability;
 mod limits;
 mod publish;
+mod requirements;
 mod retained;
 mod session;
 mod subscribe;

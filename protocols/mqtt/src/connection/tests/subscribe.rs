@@ -106,6 +106,19 @@ fn a_client_may_leave_out_its_own_messages_mqtt_3_8_3_3() {
 }
 
 #[test]
+fn leaving_out_own_messages_leaves_out_nobody_else() {
+    let bench = Bench::new();
+    let mut clients = [bench.v5("a"), bench.v5("b")];
+    for client in &mut clients {
+        client.send(&bench, "82 07 00 01 00 00 01 't' 06");
+    }
+    let [publisher, other] = &mut clients;
+    let puback = publisher.send(&bench, "32 07 00 01 't' 00 02 00 'x'");
+    assert_eq!(puback, hex("40 02 00 02"));
+    assert_eq!(other.recv(&bench), hex("32 07 00 01 't' 00 01 00 'x'"));
+}
+
+#[test]
 fn retain_as_published_keeps_the_flag_mqtt_3_3_1_13() {
     let bench = Bench::new();
     let mut keeps = bench.v5("s");
