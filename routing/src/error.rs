@@ -103,6 +103,12 @@ pub enum Error {
         /// Why, as RabbitMQ words it.
         reason: String,
     },
+    /// An exchange of its type cannot have such a binding.
+    #[error("{reason}")]
+    InvalidBinding {
+        /// Why, as RabbitMQ words it.
+        reason: String,
+    },
     /// A queue of its type cannot have such an attribute or argument.
     #[error("invalid {what} for queue '{name}'{}", queue_type.map(|t| format!(" of queue type {t}")).unwrap_or_default())]
     UnfitQueue {

@@ -226,6 +226,7 @@ fn refused(error: &routing::Error) -> Error {
         | Core::DefaultExchange
         | Core::Internal { .. }
         | Core::InvalidArgument { .. }
+        | Core::InvalidBinding { .. }
         | Core::UnfitQueue { .. }
         | Core::NotImplemented { .. } => Error::ChannelDenied,
     }

@@ -120,6 +120,17 @@ impl Exchange {
         matches!(self.kind, ExchangeKind::Headers)
     }
 
+    /// Whether such a binding can be.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidBinding`].
+    pub(crate) fn check_binding(&self, binding: &Binding) -> Result<(), crate::Error> {
+        match self.kind {
+            ExchangeKind::Headers => headers::check(&binding.arguments),
+            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => Ok(()),
+        }
+    }
+
     /// Whether nothing is bound to it.
     #[must_use]
     pub fn is_unbound(&self) -> bool {

@@ -318,6 +318,8 @@ impl Queue {
             let entry = state.ready.pop()?;
             let delivery = self.delivery(&entry, owner, 0, acknowledges);
             self.taken(state, entry, owner, acknowledges);
+            // What waited behind it is at the head now, and is not counted if its time is over.
+            self.drop_expired(state, now);
             Some((delivery, state.ready.len()))
         })
     }

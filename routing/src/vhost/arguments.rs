@@ -12,25 +12,29 @@ use crate::queue::{
 };
 use crate::value::{Table, Value};
 
-/// Arguments that a second declaration must repeat.
-const COMPARED: [&str; 13] = [
+/// Arguments that a second declaration must repeat, in the order in which RabbitMQ compares them,
+/// so that of several differences the same one is named.
+const COMPARED: [&str; 14] = [
     "alternate-exchange",
+    "x-expires",
+    "x-message-ttl",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
-    "x-delivery-limit",
-    "x-expires",
     "x-max-length",
     "x-max-length-bytes",
     "x-max-priority",
-    "x-message-ttl",
     "x-overflow",
     "x-queue-mode",
-    "x-queue-type",
+    "x-queue-version",
     "x-single-active-consumer",
+    "x-queue-type",
+    "x-delivery-limit",
 ];
 
-/// The longest time in milliseconds that an argument may name, as RabbitMQ has it: 2^32 - 1.
-const DURATION_MAX_MS: i64 = 0xFFFF_FFFF;
+/// The longest time that an argument may name, as RabbitMQ has it: ten years.
+const DURATION_MAX_MS: i64 = 315_360_000_000;
+/// The versions of the classic queue's files that RabbitMQ has had; they mean nothing here.
+const QUEUE_VERSIONS: [i64; 2] = [1, 2];
 /// How often a message may come back to a quorum queue that does not say.
 const DELIVERY_LIMIT: i64 = 20;
 
@@ -77,6 +81,7 @@ pub(super) fn declared(name: &Name, options: &QueueOptions) -> Result<Declared, 
         table: &options.arguments,
     };
     let is_quorum = check_type(&arguments, options)?;
+    arguments.check_version()?;
     let key = arguments.dead_letter_key()?;
     Ok(Declared {
         is_quorum,
@@ -187,7 +192,20 @@ impl<'a> Arguments<'a> {
                 Err(self.invalid(argument, &format!("{{value_negative,{number}}}")))
             }
             Some(number) => Ok(Some(number)),
-            None => Err(self.unacceptable(argument, value)),
+            None => {
+                let reason = format!("\"expected integer, got {}\"", value.type_name());
+                Err(self.invalid(argument, &reason))
+            }
+        }
+    }
+
+    fn check_version(&self) -> Result<(), Error> {
+        match self.number("x-queue-version")? {
+            Some(version) if !QUEUE_VERSIONS.contains(&version) => {
+                let reason = format!("\"unsupported queue version '{version}'\"");
+                Err(self.invalid("x-queue-version", &reason))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -285,7 +303,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn unacceptable(&self, argument: &str, value: &Value) -> Error {
-        let reason = format!("{{unacceptable_type,{}}}", type_name(value));
+        let reason = format!("{{unacceptable_type,{}}}", value.type_name());
         self.invalid(argument, &reason)
     }
 
@@ -334,57 +352,59 @@ pub(super) fn same_arguments(
 ) -> Result<(), Error> {
     for argument in COMPARED {
         let (received, current) = (received.get(argument), current.get(argument));
-        let same = match (received, current) {
-            (Some(a), Some(b)) if a.as_i64().is_some() => a.as_i64() == b.as_i64(),
-            (a, b) => a == b,
-        };
-        if !same {
-            return Err(Error::Inequivalent {
-                kind,
-                name: name.clone(),
-                argument: argument.into(),
-                received: described(received),
-                current: described(current),
-            });
+        if is_same(argument, received, current) {
+            continue;
         }
+        // RabbitMQ names the types only when one side has no value.
+        let word = match (received, current) {
+            (Some(_), Some(_)) => quoted,
+            _ => described,
+        };
+        return Err(Error::Inequivalent {
+            kind,
+            name: name.clone(),
+            argument: argument.into(),
+            received: word(received),
+            current: word(current),
+        });
     }
     Ok(())
 }
 
-/// A value as RabbitMQ words it.
+/// Integers are compared whatever their width; a queue that does not say its type is classic.
+fn is_same(argument: &str, received: Option<&Value>, current: Option<&Value>) -> bool {
+    match (received, current) {
+        (Some(a), Some(b)) if a.as_i64().is_some() => a.as_i64() == b.as_i64(),
+        (Some(value), None) | (None, Some(value)) if argument == "x-queue-type" => {
+            value.as_str() == Some("classic")
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// A value with its type, as RabbitMQ words it.
 fn described(value: Option<&Value>) -> String {
-    let Some(value) = value else {
-        return "none".into();
-    };
+    value.map_or_else(
+        || "none".into(),
+        |value| {
+            format!(
+                "the value {} of type '{}'",
+                quoted(Some(value)),
+                value.type_name()
+            )
+        },
+    )
+}
+
+/// A value as RabbitMQ words it.
+fn quoted(value: Option<&Value>) -> String {
     let text = match value {
-        Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        other => other
+        None => return "none".into(),
+        Some(Value::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+        Some(Value::Bool(flag)) => flag.to_string(),
+        Some(other) => other
             .as_i64()
             .map_or_else(|| format!("{other:?}"), |number| number.to_string()),
     };
-    format!("the value '{text}' of type '{}'", type_name(value))
-}
-
-/// The name of a value's type as RabbitMQ has it.
-const fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "bool",
-        Value::I8(_) => "byte",
-        Value::U8(_) => "unsignedbyte",
-        Value::I16(_) => "short",
-        Value::U16(_) => "unsignedshort",
-        Value::I32(_) => "signedint",
-        Value::U32(_) => "unsignedint",
-        Value::I64(_) => "long",
-        Value::F32(_) => "float",
-        Value::F64(_) => "double",
-        Value::Decimal { .. } => "decimal",
-        Value::Text(_) => "longstr",
-        Value::Binary(_) => "binary",
-        Value::Timestamp(_) => "timestamp",
-        Value::Array(_) => "array",
-        Value::Table(_) => "table",
-        Value::Void => "void",
-    }
+    format!("'{text}'")
 }

@@ -20,14 +20,17 @@ pub enum Declare {
 }
 
 /// The exchanges that every virtual host has.
-const PREDECLARED: [(&str, ExchangeKind); 6] = [
+const PREDECLARED: [(&str, ExchangeKind); 7] = [
     ("", ExchangeKind::Direct),
     ("amq.direct", ExchangeKind::Direct),
     ("amq.fanout", ExchangeKind::Fanout),
     ("amq.headers", ExchangeKind::Headers),
     ("amq.match", ExchangeKind::Headers),
+    (TRACE, ExchangeKind::Topic),
     (BUS, ExchangeKind::Topic),
 ];
+/// Where RabbitMQ's firehose publishes; clients may bind to it, and nothing comes.
+const TRACE: &str = "amq.rabbitmq.trace";
 
 impl VHost {
     pub(super) fn predeclare(&self) {
@@ -35,6 +38,7 @@ impl VHost {
             for (name, kind) in PREDECLARED {
                 let options = ExchangeOptions {
                     durable: true,
+                    internal: name == TRACE,
                     ..ExchangeOptions::default()
                 };
                 let mut exchange = Exchange::new(name.into(), kind, options);
@@ -136,10 +140,13 @@ impl VHost {
     /// Adds a binding; one that is there already is the same.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::DefaultExchange`].
+    /// [`Error::NotFound`]; [`Error::DefaultExchange`]; [`Error::InvalidBinding`].
     pub fn bind(&self, exchange: &Name, binding: Binding) -> Result<Option<Lsn>, Error> {
         let mut topology = self.topology.lock();
         let durable = self.check_ends(exchange, &binding)?;
+        if let Some(exchange) = self.exchange(exchange) {
+            exchange.check_binding(&binding)?;
+        }
         let entry = Entry::Bound {
             vhost: self.name.clone(),
             exchange: exchange.clone(),
@@ -158,7 +165,10 @@ impl VHost {
     /// [`Error::NotFound`]; [`Error::DefaultExchange`].
     pub fn unbind(&self, exchange: &Name, binding: &Binding) -> Result<Option<Lsn>, Error> {
         let mut topology = self.topology.lock();
-        let durable = self.check_ends(exchange, binding)?;
+        let durable = match self.check_ends(exchange, binding) {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            ends => ends?,
+        };
         let was_there = self.change(&mut topology, |topology, table| {
             let was_there = remove_binding(topology, table, exchange, binding);
             if was_there {
@@ -186,17 +196,17 @@ impl VHost {
             })
         };
         let source = found(exchange)?;
-        Ok(source.options.durable
-            && match &binding.destination {
-                Destination::Queue(name) => {
-                    let queue = self.queue(name)?;
-                    queue.options.durable && queue.options.exclusive.is_none()
-                }
-                Destination::Exchange(name) if name.is_empty() => {
-                    return Err(Error::DefaultExchange);
-                }
-                Destination::Exchange(name) => found(name)?.options.durable,
-            })
+        let destination_survives = match &binding.destination {
+            Destination::Queue(name) => {
+                let queue = self.queue(name)?;
+                queue.options.durable && queue.options.exclusive.is_none()
+            }
+            Destination::Exchange(name) if name.is_empty() => {
+                return Err(Error::DefaultExchange);
+            }
+            Destination::Exchange(name) => found(name)?.options.durable,
+        };
+        Ok(source.options.durable && destination_survives)
     }
 
     pub(super) fn remove_exchange(

@@ -209,17 +209,17 @@ fn check_same(current: &Queue, options: &QueueOptions) -> Result<(), Error> {
             current_value,
         )
     };
+    if options.exclusive.is_some() != current.options.exclusive.is_some() {
+        return Err(Error::Locked {
+            name: current.name.clone(),
+        });
+    }
     same("durable", options.durable, current.options.durable)?;
     same(
         "auto_delete",
         options.auto_delete,
         current.options.auto_delete,
     )?;
-    if options.exclusive.is_some() != current.options.exclusive.is_some() {
-        return Err(Error::Locked {
-            name: current.name.clone(),
-        });
-    }
     let (received, current_arguments) = (&options.arguments, &current.options.arguments);
     arguments::same_arguments(Kind::Queue, &current.name, received, current_arguments)
 }

@@ -120,9 +120,14 @@ impl Channel {
     ) -> Result<(), (Refused, MethodId)> {
         let frame = batch.frame(span);
         if self.incoming.is_some() || frame.kind != FrameType::Method {
+            // A content frame that follows no publish is nobody's fault but its own.
+            let at_fault = match self.incoming {
+                Some(_) => MethodId::BASIC_PUBLISH,
+                None => MethodId::NONE,
+            };
             return self
                 .handle_content(shared, now, batch, span, out)
-                .map_err(|refused| (refused, MethodId::BASIC_PUBLISH));
+                .map_err(|refused| (refused, at_fault));
         }
         let Some((id, arguments)) = MethodId::split(frame.payload) else {
             return Err((crate::wire::Malformed::Fields.into(), MethodId::NONE));
@@ -196,7 +201,7 @@ impl Channel {
             Method::Channel(_) => Ok(()),
             Method::ConfirmSelect { nowait } => self.select_confirms(nowait, out),
             Method::Connection(_) => {
-                let text = "connection method on a channel other than 0";
+                let text = "unimplemented method";
                 Err(Refused::new(ReplyCode::CommandInvalid, text))
             }
             Method::Exchange(method) => self.handle_exchange(shared, method, out),

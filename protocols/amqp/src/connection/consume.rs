@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use routing::{
-    Access, Consumer, ConsumerId, Credit, Message, Name, OutBuf, QueueOptions, Timestamp,
+    Access, Consumer, ConsumerId, Credit, Error, Message, Name, OutBuf, QueueOptions, Timestamp,
     delivery::QueueDelivery, error::Kind,
 };
 
@@ -22,7 +22,7 @@ use crate::{
         methods::Consume,
         replies::{BasicReply, Reply, put_reply},
         settle::DeliveryTag,
-        table::{FieldTable, Value},
+        table::FieldTable,
     },
 };
 
@@ -80,7 +80,7 @@ impl Channel {
             token: token.0,
             acknowledges: !consume.no_ack,
             exclusive: consume.exclusive,
-            priority: priority_of(consume.arguments.table()),
+            priority: priority_of(shared, queue, consume.arguments.table())?,
             credit: Arc::clone(&credit),
             shared_credit: Some(Arc::clone(&self.shared_credit)),
         };
@@ -282,16 +282,22 @@ fn check_gettable(shared: &Shared, queue: &routing::Queue) -> Result<(), Refused
 }
 
 /// The argument `x-priority`, an integer of any width; 0 without one.
-fn priority_of(arguments: FieldTable<'_>) -> i32 {
-    let number = match arguments.value(b"x-priority") {
-        Some(Value::I8(number)) => i64::from(number),
-        Some(Value::U8(number)) => i64::from(number),
-        Some(Value::I16(number)) => i64::from(number),
-        Some(Value::U16(number)) => i64::from(number),
-        Some(Value::I32(number)) => i64::from(number),
-        Some(Value::U32(number)) => i64::from(number),
-        Some(Value::I64(number)) => number,
-        _ => 0,
+fn priority_of(
+    shared: &Shared,
+    queue: &routing::Queue,
+    arguments: FieldTable<'_>,
+) -> Result<i32, Refused> {
+    let arguments = translate::table_of(arguments, None);
+    let Some(value) = arguments.get("x-priority") else {
+        return Ok(0);
     };
-    i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
+    let Some(number) = value.as_i64() else {
+        return Err(shared.refused(Error::InvalidArgument {
+            kind: Kind::Queue,
+            name: queue.name.clone(),
+            argument: "x-priority".into(),
+            reason: format!("\"expected integer, got {}\"", value.type_name()),
+        }));
+    };
+    Ok(i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX }))
 }

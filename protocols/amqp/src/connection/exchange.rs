@@ -122,8 +122,9 @@ pub(super) fn check_target(
 ) -> Result<(), Refused> {
     let Some(target) = target.as_str() else {
         let owner = translate::described(kind, owner, &shared.vhost);
+        let found = target.type_name();
         return Err(Refused::precondition(format!(
-            "invalid type for arg '{argument}' in {owner}"
+            "invalid type '{found}' for arg '{argument}' in {owner}"
         )));
     };
     shared.check(Access::Read, kind, owner)?;

@@ -224,7 +224,13 @@ impl Connection {
                 self.handle_connection_method(now, (id, method), out);
             }
             // Any other method needs a channel.
-            Ok(_) => self.fail(now, &unexpected(frame), id, out),
+            Ok(_) => {
+                let text = format!(
+                    "unexpected method in connection state {}",
+                    self.state.name()
+                );
+                self.fail(now, &Refused::new(ReplyCode::ChannelError, text), id, out);
+            }
             Err(malformed) => self.fail(now, &malformed.into(), id, out),
         }
     }

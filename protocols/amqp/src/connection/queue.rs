@@ -140,8 +140,12 @@ pub(super) fn owned_queue(
     Ok(queue)
 }
 
-/// All declarations of a reply queue are passive, and anybody's who knows its name.
+/// All declarations of a reply queue are passive, and anybody's who knows its name. What every
+/// channel calls its own is always there.
 fn declare_reply_queue(shared: &Shared, name: Name) -> Result<(Name, usize, usize), Refused> {
+    if name.as_str() == DIRECT_REPLY {
+        return Ok((name, 0, 1));
+    }
     match shared.vhost.queue(&name) {
         Ok(_) => Ok((name, 0, 1)),
         Err(error) => Err(shared.refused(error)),

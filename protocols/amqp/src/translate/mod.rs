@@ -151,6 +151,7 @@ pub fn refused(error: Error, vhost: &VHost) -> Refused {
             let of_type = queue_type.map(|queue_type| format!(" of queue type {queue_type}"));
             format!("invalid {what} for {queue}{}", of_type.unwrap_or_default())
         }
+        Error::InvalidBinding { reason } => reason,
         Error::NotImplemented { what } => what.into(),
         Error::LimitReached { what, limit } => format!("the limit of {limit} {what} is reached"),
     };
@@ -169,6 +170,7 @@ fn code_of(error: &Error) -> ReplyCode {
         | Error::InUse { .. }
         | Error::NotEmpty { .. }
         | Error::InvalidArgument { .. }
+        | Error::InvalidBinding { .. }
         | Error::UnfitQueue { .. }
         | Error::LimitReached { .. } => ReplyCode::PreconditionFailed,
         Error::NotImplemented { .. } => ReplyCode::NotImplemented,

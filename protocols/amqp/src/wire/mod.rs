@@ -86,7 +86,7 @@ pub enum Malformed {
     #[error("field table with too many values")]
     TableValues,
     /// No such method, or one that only a server sends.
-    #[error("unknown method {class}.{method}")]
+    #[error("unimplemented method")]
     UnknownMethod {
         /// The class id.
         class: u16,

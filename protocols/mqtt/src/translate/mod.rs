@@ -146,6 +146,7 @@ pub(crate) fn reason_code(error: &Error) -> ReasonCode {
         | Error::NotEmpty { .. }
         | Error::DefaultExchange
         | Error::InvalidArgument { .. }
+        | Error::InvalidBinding { .. }
         | Error::UnfitQueue { .. }
         | Error::NotImplemented { .. } => ReasonCode::IMPLEMENTATION_SPECIFIC,
     }

@@ -132,6 +132,27 @@ fn taken(outbox: &Outbox, connection: ConnectionId) -> Vec<Delivery> {
 }
 
 #[test]
+fn a_binding_needs_both_of_its_ends() {
+    let vhost = vhost(&broker(&RecordingJournal::new()));
+    let transient = ExchangeOptions::default();
+    vhost
+        .declare_exchange(&"source".into(), ExchangeKind::Fanout, transient)
+        .unwrap();
+    for destination in [
+        Destination::Queue("nothing".into()),
+        Destination::Exchange("nothing".into()),
+    ] {
+        let binding = Binding {
+            destination,
+            key: Bytes::new(),
+            arguments: Table::default(),
+        };
+        assert!(vhost.bind(&"source".into(), binding.clone()).is_err());
+        assert_eq!(vhost.unbind(&"source".into(), &binding), Ok(None));
+    }
+}
+
+#[test]
 fn one_publish_on_the_bus_reaches_every_kind_of_receiver() {
     let broker = broker(&RecordingJournal::new());
     let vhost = vhost(&broker);
