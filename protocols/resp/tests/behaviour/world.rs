@@ -166,5 +166,6 @@ pub(crate) fn user_of(vhost: &str, name: &str, write: &str, read: &str) -> Arc<I
         tags: Vec::new(),
         default_vhost: vhost.into(),
         permissions: HashMap::from([(Name::from(vhost), permissions)]),
+        topic_permissions: HashMap::new(),
     })
 }
