@@ -302,7 +302,8 @@ fn credentials(connect: &Connect) -> Credentials {
         .map(Utf8String::as_str)
         .unwrap_or_default();
     let (_, user) = split_user_name(name);
-    if user.is_empty() && connect.password.is_none() {
+    // A user name that is there and empty, without a password or with an empty one, names nobody.
+    if user.is_empty() && connect.password.as_deref().is_none_or(<[u8]>::is_empty) {
         return Credentials::Anonymous;
     }
     // A copy: a slice would pin the packet for as long as the check takes.

@@ -232,3 +232,16 @@ fn auth_has_no_flags_mqtt_3_15_1_1() {
         assert!(client.is_closed());
     }
 }
+
+#[test]
+fn an_empty_user_name_with_an_empty_password_is_nobody() {
+    let mut bench = Bench::new();
+    bench.stranger = "";
+    let nobody = "10 11 00 04 'MQTT' 04 C2 00 0A 00 01 'p' 00 00 00 00";
+    assert_eq!(bench.client().send(&bench, nobody), hex("20 02 00 00"));
+    let with_password = "10 12 00 04 'MQTT' 04 C2 00 0A 00 01 'p' 00 00 00 01 'x'";
+    assert_eq!(
+        bench.client().send(&bench, with_password),
+        hex("20 02 00 04")
+    );
+}
