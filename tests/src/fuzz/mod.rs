@@ -6,8 +6,10 @@
 //! A target takes any bytes, must not panic, and asserts what must hold for all of them.
 
 mod connections;
+mod packets;
 
 pub use connections::{amqp_connection, mqtt_connection, resp_connection};
+pub use packets::mqtt_packets;
 
 /// A target: its name is that of its folder in `tests/corpus` and of its file in `fuzz_targets`.
 pub type Target = (&'static str, fn(&[u8]));
@@ -16,5 +18,6 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("amqp_connection", amqp_connection),
     ("mqtt_connection", mqtt_connection),
+    ("mqtt_packets", mqtt_packets),
     ("resp_connection", resp_connection),
 ];
