@@ -21,6 +21,7 @@ from support.gateway import Gateway
 CONFIG = r"""
 [[users]]
 name = "guest"
+password_hash = ""
 loopback_only = true
 
 [[users.permissions]]

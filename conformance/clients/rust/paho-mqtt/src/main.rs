@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paho_mqtt::{
     Client, ConnectOptionsBuilder, CreateOptionsBuilder, Message, MessageBuilder, Properties,
-    PropertyCode, Receiver,
+    PropertyCode, SyncReceiver,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A connected client.
 struct Peer {
     client: Client,
-    messages: Receiver<Option<Message>>,
+    messages: SyncReceiver<Option<Message>>,
     is_resumed: bool,
 }
 

@@ -46,7 +46,7 @@ impl Peer {
                     }
                     Event::Incoming(Packet::Publish(publish)) => drop(to_messages.send(publish)),
                     Event::Incoming(Packet::SubAck(_) | Packet::PubAck(_) | Packet::PubComp(_)) => {
-                        drop(to_answers.send(()));
+                        let _ = to_answers.send(());
                     }
                     Event::Incoming(_) | Event::Outgoing(_) => {}
                 }
