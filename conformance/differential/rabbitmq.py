@@ -33,7 +33,7 @@ class RabbitMq:
 
     def __init__(self, directory: Path, plugins: tuple[str, ...] = (), config: str = ""):
         self.directory = directory
-        self.port = _free_port()
+        self._port = _free_port()
         self._plugins = plugins
         self._config = config
         self._process: subprocess.Popen | None = None
@@ -43,8 +43,8 @@ class RabbitMq:
     def start(self) -> "RabbitMq":
         """Starts it and waits until AMQP is served."""
         for name in ("mnesia", "log", "home"):
-            (self.directory / name).mkdir()
-        (self.directory / "rabbitmq.conf").write_text(_CONFIG.format(port=self.port) + self._config)
+            (self.directory / name).mkdir(exist_ok=True)
+        (self.directory / "rabbitmq.conf").write_text(_CONFIG.format(port=self._port) + self._config)
         (self.directory / "plugins").write_text(f"[{','.join(self._plugins)}].")
         environment = self._environment()
         with self.log_path.open("ab") as log:
@@ -58,6 +58,15 @@ class RabbitMq:
                 raise AssertionError(f"RabbitMQ did not start; its log ends:\n{self.log_tail()}")
             time.sleep(0.1)
         return self
+
+    def port(self, protocol: str) -> int:
+        """Where it listens, in the words of `support.gateway.Gateway`."""
+        assert protocol == "amqp", f"{protocol} is not served"
+        return self._port
+
+    def kill(self) -> None:
+        """Ends it."""
+        self.stop()
 
     def stop(self) -> None:
         """SIGTERM to the node and to its port mapper."""
@@ -79,7 +88,7 @@ class RabbitMq:
     def _environment(self) -> dict[str, str]:
         own = {
             "HOME": str(self.directory / "home"),
-            "RABBITMQ_NODENAME": f"differential{self.port}@localhost",
+            "RABBITMQ_NODENAME": f"differential{self._port}@localhost",
             "RABBITMQ_MNESIA_BASE": str(self.directory / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.directory / "log"),
             "RABBITMQ_PID_FILE": str(self.directory / "pid"),
@@ -97,7 +106,7 @@ class RabbitMq:
 
     def _serves(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"AMQP\0\0\x09\x01")
                 return len(connection.recv(1)) == 1
         except OSError:

@@ -35,7 +35,7 @@ def rabbit(tmp_path):
 def test_traces_are_equal_but_for_the_listed_differences(rabbit, start_gateway):
     # A gateway that nobody else has declared anything on, as the RabbitMQ is.
     with ThreadPoolExecutor() as threads:
-        theirs, ours = threads.map(run_script, [rabbit.port, start_gateway().port("amqp")])
+        theirs, ours = threads.map(run_script, [rabbit.port("amqp"), start_gateway().port("amqp")])
     assert theirs.operations == ours.operations >= OPERATIONS_AT_LEAST
     faults = compare(theirs.trace, ours.trace, Intended.read(Path(__file__).parent / "differences.toml"))
     assert not faults, f"{len(faults)} differences:\n" + "\n".join(faults)
