@@ -152,12 +152,20 @@ class Connection:
             self.drain()
 
     def until_answer(self, name: str) -> Method | None:
-        """Takes what comes up to the answer of `name`, or to a close."""
-        answers = _answers(name)
+        """Takes what comes up to the answer of `name`, or to a close.
+
+        A consumer's cancellation by the server is kept for a later step: a queue and its channel are two processes in
+        RabbitMQ, so whether it overtakes the answer is chance.
+        """
+        answers, cancels = _answers(name), []
         while (method := self.take()) is not None:
             if method.name in answers:
                 self.script.trace.say(show(method))
+                self._waiting = cancels + self._waiting
                 return method
+            if method.name == "basic.cancel":
+                cancels.append(method)
+                continue
             if self._closed_by(method):
                 return None
             self.script.trace.say(show(method))

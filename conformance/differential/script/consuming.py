@@ -185,6 +185,8 @@ def single_active(s: Script) -> None:
     one.send("basic.nack", delivery_tag=0, multiple=True, requeue=True)
     a.receive(2)
     two.get("sac")
+    for tag in ("second", "again"):
+        two.call("basic.cancel", consumer_tag=tag)
     one.call("queue.delete", queue="sac")
 
 

@@ -12,7 +12,7 @@ def handshakes(s: Script) -> None:
                           ("AMQP 0-9", b"AMQP\1\1\0\x09"), ("version 0-10", b"AMQP\1\1\0\x0a"),
                           ("AMQP 0-9-2", b"AMQP\0\0\x09\x02")]:
         c = s.dial("h")
-        c.raw(f"says {label}", header)
+        c.raw(f"says {label}", header, end="silence")
         c.disconnect()
     c = s.dial("h")
     c.raw("says AMQP 0-9-1", b"AMQP\0\0\x09\x01", end="silence")

@@ -152,14 +152,14 @@ def expiring(s: Script) -> None:
     """x-expires: gone when nobody used it."""
     a = s.connect("a")
     ch = a.channel()
-    ch.declare("e1", {"x-expires": 400})
-    ch.declare("e2", {"x-expires": 400})
+    for queue in ("e1", "e2"):
+        ch.declare(queue, {"x-expires": 2000})
     ch.consume("e2", "keeps")
-    s.sleep(0.25)
+    s.sleep(1.2)
     ch.get("e1")
-    s.sleep(0.25)
+    s.sleep(1.2)
     ch.declare("e1", passive=True)
-    s.sleep(0.9)
+    s.sleep(3)
     ch.call("queue.purge", queue="e1")
     ch.declare("e2", passive=True)
 
