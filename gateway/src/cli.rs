@@ -34,7 +34,11 @@ pub enum Command {
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Read a password and print its hash for `password_hash` of a user
-    Passwd,
+    Passwd {
+        /// Print its SCRAM verifier for `scram_sha256` instead
+        #[arg(long)]
+        scram: bool,
+    },
 }
 
 /// What can be done with a data directory.
@@ -126,7 +130,9 @@ mod tests {
 
     #[test]
     fn passwd_takes_no_configuration() {
-        assert_eq!(parse(&["passwd"]).command, Some(Command::Passwd));
+        let passwd = |scram| Some(Command::Passwd { scram });
+        assert_eq!(parse(&["passwd"]).command, passwd(false));
+        assert_eq!(parse(&["passwd", "--scram"]).command, passwd(true));
         assert!(Arguments::try_parse_from(["busbar", "--check", "passwd"]).is_err());
     }
 }

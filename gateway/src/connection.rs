@@ -16,11 +16,11 @@ use bytes::BytesMut;
 use routing::frontend::OUT_HIGH_WATER_BYTES;
 use routing::{ConnectionId, Frontend, OutBuf, Peer, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::auth::Anonymous;
+use crate::auth::{Anonymous, Exchange};
 use crate::gateway::Shared;
 
 /// Free space a read asks for: one read takes 16 frames of AMQP's usual size, or hundreds of small
@@ -43,6 +43,8 @@ pub struct Conditions {
     pub shared: Arc<Shared>,
     /// Whether clients without credentials are let in.
     pub anonymous: Anonymous,
+    /// How long a client may take nothing of what waits for it; none is for ever.
+    pub write_timeout: Option<Duration>,
 }
 
 /// Drives a connection until it is over.
@@ -60,10 +62,12 @@ where
         input: BytesMut::new(),
         out: OutBuf::default(),
         answer: None,
+        exchange: None,
         sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         stopping: Box::pin(stop.cancelled_owned()),
         told_to_stop: false,
         is_done: false,
+        stalled_until: None,
         conditions,
     };
     while driver.turn().await.is_ok() && !driver.front.is_closing() {}
@@ -80,10 +84,14 @@ struct Driver<F: Frontend, S> {
     out: OutBuf,
     /// The request that is being answered.
     answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
+    /// A SASL exchange between two of its steps.
+    exchange: Option<Exchange>,
     sleep: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     told_to_stop: bool,
     is_done: bool,
+    /// When a client that takes nothing of what waits for it is given up.
+    stalled_until: Option<Instant>,
     conditions: Conditions,
 }
 
@@ -114,7 +122,6 @@ impl Ready {
 impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     /// Waits for something, handles it, writes. An error ends the connection: the peer is gone.
     async fn turn(&mut self) -> io::Result<()> {
-        self.set_timer();
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
         let now = self.conditions.shared.clock.now();
         let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
@@ -146,6 +153,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         let mut ready = Ready::default();
         self.poll_write(cx, &mut ready)?;
         self.poll_input(cx, &mut ready)?;
+        self.set_timer();
         if let Some(answer) = &mut self.answer
             && let Poll::Ready(answered) = answer.as_mut().poll(cx)
         {
@@ -154,8 +162,13 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         }
         let has_room = self.out.len() < OUT_HIGH_WATER_BYTES;
         ready.outbox = has_room && self.front.outbox().poll_stirred(self.id, cx).is_ready();
-        ready.timer =
-            self.front.poll_timeout().is_some() && self.sleep.as_mut().poll(cx).is_ready();
+        if self.has_timer() && self.sleep.as_mut().poll(cx).is_ready() {
+            let slept_until = self.sleep.deadline();
+            if self.stalled_until.is_some_and(|until| until <= slept_until) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            ready.timer = true;
+        }
         ready.stop = !self.told_to_stop && self.stopping.as_mut().poll(cx).is_ready();
         if ready.is_any() {
             Poll::Ready(Ok(ready))
@@ -167,6 +180,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     /// Writes what it can. Having come below the high-water mark is news: deliveries go on.
     fn poll_write(&mut self, cx: &mut Context<'_>, ready: &mut Ready) -> io::Result<()> {
         let was_full = self.out.len() >= OUT_HIGH_WATER_BYTES;
+        let before = self.out.len();
         while !self.out.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = self.out.io_slices(&mut slices);
@@ -184,8 +198,19 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
             flushed?;
         }
+        self.note_stall(self.out.len() < before);
         ready.wrote = was_full && self.out.len() < OUT_HIGH_WATER_BYTES;
         Ok(())
+    }
+
+    /// A client that takes nothing is given its time, and anew whenever it takes something.
+    fn note_stall(&mut self, has_progress: bool) {
+        if self.out.is_empty() {
+            self.stalled_until = None;
+        } else if has_progress || self.stalled_until.is_none() {
+            let timeout = self.conditions.write_timeout;
+            self.stalled_until = timeout.map(|timeout| self.conditions.shared.clock.after(timeout));
+        }
     }
 
     /// Reads once, unless the peer does not take what it is sent or waits for an answer.
@@ -203,25 +228,39 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         Ok(())
     }
 
+    fn has_timer(&self) -> bool {
+        self.stalled_until.is_some() || self.front.poll_timeout().is_some()
+    }
+
+    /// Sets the alarm for whatever is first.
     fn set_timer(&mut self) {
-        if let Some(at) = self.front.poll_timeout() {
-            let at = self.conditions.shared.clock.instant_of(at);
-            if self.sleep.deadline() != at {
-                self.sleep.as_mut().reset(at);
-            }
+        let due = self.front.poll_timeout();
+        let due = due.map(|at| self.conditions.shared.clock.instant_of(at));
+        if let Some(at) = due.into_iter().chain(self.stalled_until).min()
+            && self.sleep.deadline() != at
+        {
+            self.sleep.as_mut().reset(at);
         }
     }
 
     /// Passes the front's question on.
     fn ask(&mut self) {
-        if let Some(Request::Authenticate(credentials)) = self.front.poll_request() {
-            let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
-            let anonymous = self.conditions.anonymous;
-            self.answer = Some(Box::pin(async move {
-                let authenticator = shared.authenticator.load_full();
-                let identity = authenticator.authenticate(credentials, peer, anonymous);
-                Response::Authenticated(identity.await)
-            }));
+        let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
+        match self.front.poll_request() {
+            None => {}
+            Some(Request::Authenticate(credentials)) => {
+                let anonymous = self.conditions.anonymous;
+                self.answer = Some(Box::pin(async move {
+                    let authenticator = shared.authenticator.load_full();
+                    let identity = authenticator.authenticate(credentials, peer, anonymous);
+                    Response::Authenticated(identity.await)
+                }));
+            }
+            Some(Request::Sasl(step)) => {
+                let authenticator = shared.authenticator.load();
+                let reply = authenticator.sasl(&mut self.exchange, &step, peer);
+                self.answer = Some(Box::pin(std::future::ready(Response::Sasl(reply))));
+            }
         }
     }
 

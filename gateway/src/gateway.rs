@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mqtt::Connection as MqttConnection;
 use routing::{Broker, ConnectionId, Lsn, Peer};
 use rustix::rand::{GetRandomFlags, getrandom};
 use storage::{DiskFiles, Health};
@@ -25,6 +26,7 @@ use crate::net::stream::Stream;
 use crate::net::websocket;
 use crate::settings;
 use crate::shutdown::Shutdown;
+use crate::system_topics;
 
 /// How often it is looked whether a checkpoint is due.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
@@ -50,6 +52,8 @@ pub struct Shared {
     pub shutdown: Shutdown,
     /// Connections by protocol.
     pub connections: [(&'static str, Connections); 5],
+    /// What all MQTT connections count.
+    pub mqtt: Arc<mqtt::Counters>,
     /// The numbers of each LAN link, by its name.
     pub lan_links: Vec<(String, Arc<Counters>)>,
 }
@@ -137,6 +141,7 @@ impl Gateway {
             .map(|(name, link)| (name.clone(), link.counters()));
         let shared = Arc::new(Shared {
             clock,
+            mqtt: Arc::default(),
             lan_links: lan_links.collect(),
             broker,
             authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
@@ -158,6 +163,7 @@ impl Gateway {
         gateway.run_lan_links(links);
         gateway.run_timers(timers);
         gateway.run_checkpoints();
+        system_topics::run(&gateway.shared, config.mqtt.sys_interval);
         Ok(gateway)
     }
 
@@ -236,7 +242,7 @@ impl Gateway {
                 amqp::Connection::new(broker, settings, id, peer, shared.clock.now())
             },
         )?;
-        let mqtt = mqtt_front(config, &listeners.mqtt);
+        let mqtt = self.mqtt_front(config, &listeners.mqtt);
         self.serve("mqtt", &listeners.mqtt, mqtt)?;
         self.serve_web_sockets(config, &listeners.mqtt_ws)?;
         let now = self.shared.clock.now();
@@ -273,12 +279,27 @@ impl Gateway {
         })
     }
 
+    /// Makes the MQTT state machines of one listener.
+    fn mqtt_front(
+        &self,
+        config: &Config,
+        listener: &Listener,
+    ) -> impl Fn(ConnectionId, Peer, &Conditions) -> MqttConnection + Clone + Send + Sync + 'static
+    {
+        let settings = Arc::new(settings::mqtt(config, listener, &self.shared.mqtt));
+        move |id, peer, conditions: &Conditions| {
+            let (shared, settings) = (&conditions.shared, Arc::clone(&settings));
+            let broker = Arc::clone(&shared.broker);
+            mqtt::Connection::new(broker, settings, id, peer, shared.clock.now())
+        }
+    }
+
     fn serve_web_sockets(
         &mut self,
         config: &Config,
         listener: &WebSocketListener,
     ) -> Result<(), StartError> {
-        let front = mqtt_front(config, &listener.base);
+        let front = self.mqtt_front(config, &listener.base);
         let terms = Arc::new(settings::web_socket(config));
         self.listen_at(
             "mqtt_ws",
@@ -330,6 +351,7 @@ impl Gateway {
             let conditions = Conditions {
                 shared: Arc::clone(&self.shared),
                 anonymous,
+                write_timeout: Some(config.write_timeout).filter(|it| !it.is_zero()),
             };
             let (shared, serve) = (Arc::clone(&self.shared), serve.clone());
             let serve = move |stream, peer| serve(stream, peer, conditions.clone());
@@ -415,19 +437,6 @@ impl Gateway {
                 }
             }
         });
-    }
-}
-
-/// Makes the MQTT state machines of one listener.
-fn mqtt_front(
-    config: &Config,
-    listener: &Listener,
-) -> impl Fn(ConnectionId, Peer, &Conditions) -> mqtt::Connection + Clone + Send + Sync + 'static {
-    let settings = Arc::new(settings::mqtt(config, listener));
-    move |id, peer, conditions| {
-        let (shared, settings) = (&conditions.shared, Arc::clone(&settings));
-        let broker = Arc::clone(&shared.broker);
-        mqtt::Connection::new(broker, settings, id, peer, shared.clock.now())
     }
 }
 

@@ -71,6 +71,7 @@ impl Snapshot {
         numbers.extend(vhosts(shared));
         numbers.extend(journal(shared));
         numbers.extend(lan(shared));
+        numbers.extend(losses(shared));
         numbers.push(Family {
             name: "password_checks",
             help: "Passwords hashed because they were not known to be right",
@@ -151,6 +152,9 @@ fn vhosts(shared: &Shared) -> Vec<Family> {
         gauge("retained_values", "Retained values", &|vhost| {
             wide(vhost.retained_count())
         }),
+        gauge("retained_bytes", "Memory of retained values", &|vhost| {
+            wide(vhost.retained_bytes())
+        }),
     ]
 }
 
@@ -211,6 +215,34 @@ fn journal(shared: &Shared) -> Vec<Family> {
             "Segments in use",
             gauge,
             wide(stats.segments_live),
+        ),
+    ]
+}
+
+/// What was not kept or passed on, and sessions that ended by themselves.
+fn losses(shared: &Shared) -> Vec<Family> {
+    let counters = shared.broker.core().counters();
+    let counter = |name, help, value| Family {
+        name,
+        help,
+        kind: MetricType::Counter,
+        values: vec![(Vec::new(), value)],
+    };
+    vec![
+        counter(
+            "subscriber_messages_refused",
+            "Messages that a slow or full subscriber did not get",
+            counters.refused_count(),
+        ),
+        counter(
+            "retained_refused",
+            "Messages that did not become retained values, because there are too many",
+            counters.unretained_count(),
+        ),
+        counter(
+            "mqtt_sessions_expired",
+            "Sessions that ended because their time was over",
+            counters.sessions_expired_count(),
         ),
     ]
 }

@@ -1,11 +1,12 @@
 //! From the configuration's words to what each part of the gateway is told: the one place where a
 //! key meets the field that it sets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
-use routing::{Name, OutboxLimits, Policies};
+use routing::{Name, OutboxLimits, Policies, RetainedLimits};
 
 use crate::config::{Config, Listener, Policy, SyncPolicy};
 use crate::net::websocket::Terms;
@@ -19,10 +20,15 @@ pub fn core(config: &Config) -> routing::Settings {
             .iter()
             .map(|vhost| vhost.name.as_str().into())
             .collect(),
-        retained_max: count(config.mqtt.retained_max),
+        retained: RetainedLimits {
+            values_max: count(config.mqtt.retained_max),
+            bytes_max: bytes(config.mqtt.retained_bytes_max),
+        },
+        shared_strategy: config.mqtt.shared_strategy,
         // As in Mosquitto, a full session takes nothing new.
         session_queue_limits: QueueLimits {
             messages_max: Some(count(config.mqtt.queued_max)),
+            bytes_max: queued_bytes_max(config),
             overflow: QueueOverflow::Reject,
             ..QueueLimits::default()
         },
@@ -96,7 +102,11 @@ pub fn amqp(config: &Config) -> amqp::Settings {
 
 /// What MQTT connections of a listener are told.
 #[must_use]
-pub fn mqtt(config: &Config, listener: &Listener) -> mqtt::Settings {
+pub fn mqtt(
+    config: &Config,
+    listener: &Listener,
+    counters: &Arc<mqtt::Counters>,
+) -> mqtt::Settings {
     let keys = &config.mqtt;
     let defaults = mqtt::Settings::default();
     mqtt::Settings {
@@ -110,6 +120,10 @@ pub fn mqtt(config: &Config, listener: &Listener) -> mqtt::Settings {
         receive_max: keys.receive_max,
         inflight_max: keys.inflight_max,
         queued_max: count(keys.queued_max),
+        queued_bytes_max: queued_bytes_max(config),
+        packet_timeout_ms: ms(keys.packet_timeout),
+        reason_strings: keys.reason_strings,
+        counters: Arc::clone(counters),
         topic_alias_max: keys.topic_alias_max,
         topic_alias_out_max: keys.topic_alias_out_max,
         session_expiry_max_secs: match u32_of(keys.session_expiry_max.as_secs()) {
@@ -169,6 +183,11 @@ pub fn resp(config: &Config) -> resp::Settings {
         key_bytes_max: bytes(keys.strings_bytes_max),
         idle_timeout_ms: ms(keys.idle_timeout),
     }
+}
+
+/// Zero is no limit.
+fn queued_bytes_max(config: &Config) -> Option<usize> {
+    Some(bytes(config.mqtt.queued_bytes_max)).filter(|bytes_max| *bytes_max > 0)
 }
 
 fn vhost(listener: &Listener) -> Option<Name> {

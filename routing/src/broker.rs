@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::counters::Counters;
 use crate::ids::IdSource;
 use crate::journal::{CommitWaiters, Entry, Journal, Lsn, MemoryJournal, encode};
 use crate::message::Origin;
@@ -13,6 +14,8 @@ use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
 use crate::policy::Policies;
 use crate::queue::QueueLimits;
+use crate::retained::RetainedLimits;
+use crate::shared::SharedStrategy;
 use crate::time::Timestamp;
 use crate::timer::{Due, Timers};
 use crate::vhost::VHost;
@@ -23,7 +26,9 @@ pub struct Settings {
     /// The virtual hosts; at least one.
     pub vhosts: Vec<Name>,
     /// Retained values per virtual host.
-    pub retained_max: usize,
+    pub retained: RetainedLimits,
+    /// How the members of a shared subscription take turns.
+    pub shared_strategy: SharedStrategy,
     /// Limits of the queue of a session that is brought back.
     pub session_queue_limits: QueueLimits,
     /// The policies at start; [`Broker::set_policies`] changes them.
@@ -34,7 +39,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             vhosts: vec!["/".into()],
-            retained_max: 1_000_000,
+            retained: RetainedLimits::default(),
+            shared_strategy: SharedStrategy::default(),
             session_queue_limits: QueueLimits::default(),
             policies: Policies::default(),
         }
@@ -49,6 +55,7 @@ pub struct Core {
     pub(crate) policies: ArcSwap<Policies>,
     pub(crate) timers: Timers,
     pub(crate) ids: IdSource,
+    pub(crate) counters: Counters,
     /// For queues that do not survive a restart.
     nowhere: Arc<dyn Journal>,
     commit_waiters: CommitWaiters,
@@ -71,6 +78,12 @@ impl Core {
         self.commit_waiters.register(lsn, outbox);
         // It may have become durable in between, and the waiters have been looked at already.
         self.durable() >= lsn
+    }
+
+    /// What was not kept or not passed on.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether publishers may go on: false while the disk has no room.
@@ -134,6 +147,7 @@ impl Broker {
             journal,
             timers: Timers::new(earlier_timer),
             ids: IdSource::starting_at(1),
+            counters: Counters::default(),
             nowhere: Arc::new(MemoryJournal::default()),
             commit_waiters: CommitWaiters::default(),
             names: IdSource::starting_at(0),

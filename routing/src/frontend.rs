@@ -70,6 +70,39 @@ pub struct Peer {
 pub enum Request {
     /// Check who this is.
     Authenticate(Credentials),
+    /// Take the next step of an exchange in which the client proves who it is.
+    Sasl(SaslStep),
+}
+
+/// What a client says in a SASL exchange (RFC 4422).
+#[derive(Clone)]
+pub struct SaslStep {
+    /// The mechanism's name, such as `SCRAM-SHA-256`.
+    pub mechanism: Name,
+    /// Whether it begins a new exchange.
+    pub is_first: bool,
+    /// The message.
+    pub data: Bytes,
+}
+
+impl std::fmt::Debug for SaslStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SaslStep({})", self.mechanism)
+    }
+}
+
+/// The gateway's part of a SASL exchange.
+#[derive(Clone, Debug)]
+pub enum SaslReply {
+    /// The client is to answer this.
+    Challenge(Bytes),
+    /// The client is who it says.
+    Done {
+        /// Who.
+        identity: Arc<Identity>,
+        /// The last message to the client, which proves who the gateway is.
+        data: Bytes,
+    },
 }
 
 /// The gateway's answer.
@@ -77,6 +110,8 @@ pub enum Request {
 pub enum Response {
     /// Who it is, or why not.
     Authenticated(Result<Arc<Identity>, AuthError>),
+    /// The next step of an exchange, or why it ends.
+    Sasl(Result<SaslReply, AuthError>),
 }
 
 /// What a client says of itself.

@@ -226,6 +226,12 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// Whether a message that comes now would be taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.state.lock().has_room(0)
+    }
+
     /// Messages dropped here for lack of room, ever.
     #[must_use]
     pub fn dropped(&self) -> u64 {

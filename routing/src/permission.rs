@@ -70,6 +70,44 @@ pub struct TopicPermissions {
     pub write: Regex,
     /// Keys to bind with.
     pub read: Regex,
+    /// Keys not to publish with, whatever `write` says.
+    pub write_except: Option<Regex>,
+    /// Keys not to bind with, whatever `read` says.
+    pub read_except: Option<Regex>,
+}
+
+/// What stands for an MQTT client's identifier in a pattern.
+const CLIENT_ID: &str = "{client_id}";
+
+impl TopicPermissions {
+    /// Whether the key may be used.
+    #[must_use]
+    pub fn allow(&self, access: Access, key: &str) -> bool {
+        let (pattern, except) = match access {
+            Access::Configure => return true,
+            Access::Write => (&self.write, &self.write_except),
+            Access::Read => (&self.read, &self.read_except),
+        };
+        pattern.is_match(key) && !except.as_ref().is_some_and(|except| except.is_match(key))
+    }
+
+    /// The same with an MQTT client's identifier filled in.
+    ///
+    /// # Errors
+    /// When a pattern becomes too large by it.
+    pub fn for_client(&self, client_id: &str) -> Result<Self, regex::Error> {
+        let (from, to) = (regex::escape(CLIENT_ID), regex::escape(client_id));
+        let fill = |pattern: &Regex| match pattern.as_str().contains(&from) {
+            true => Regex::new(&pattern.as_str().replace(&from, &to)),
+            false => Ok(pattern.clone()),
+        };
+        Ok(Self {
+            write: fill(&self.write)?,
+            read: fill(&self.read)?,
+            write_except: self.write_except.as_ref().map(fill).transpose()?,
+            read_except: self.read_except.as_ref().map(fill).transpose()?,
+        })
+    }
 }
 
 /// The pattern of a topic permission, in which `{username}` and `{vhost}` stand for these names. An
@@ -85,7 +123,7 @@ pub fn key_pattern(pattern: &str, username: &str, vhost: &str) -> Result<Regex, 
     let filled = pattern
         .replace("{username}", &regex::escape(username))
         .replace("{vhost}", &regex::escape(vhost))
-        .replace("{client_id}", &regex::escape("{client_id}"));
+        .replace(CLIENT_ID, &regex::escape(CLIENT_ID));
     Regex::new(&filled)
 }
 
@@ -135,11 +173,7 @@ impl Identity {
         let key = String::from_utf8_lossy(key);
         self.topic_permissions
             .get(&at)
-            .is_none_or(|permissions| match access {
-                Access::Configure => true,
-                Access::Write => permissions.write.is_match(&key),
-                Access::Read => permissions.read.is_match(&key),
-            })
+            .is_none_or(|permissions| permissions.allow(access, &key))
     }
 
     /// Whether the user has the tag.
@@ -180,6 +214,8 @@ mod tests {
         let permissions = TopicPermissions {
             write: key_pattern("^{username}\\.", "a.b", "/").unwrap(),
             read: key_pattern("", "a.b", "/").unwrap(),
+            write_except: Some(key_pattern("secret$", "a.b", "/").unwrap()),
+            read_except: None,
         };
         let identity = Identity {
             user: "a.b".into(),
@@ -192,7 +228,22 @@ mod tests {
             identity.may_use_key(&"/".into(), &exchange.into(), access, key.as_bytes())
         };
         assert!(may("t", Access::Write, "a.b.c") && !may("t", Access::Write, "aXb.c"));
+        assert!(!may("t", Access::Write, "a.b.secret"));
         assert!(may("t", Access::Read, "") && !may("t", Access::Read, "a.b.c"));
         assert!(may("other", Access::Write, "x"));
+    }
+
+    #[test]
+    fn a_client_identifier_is_filled_in_as_it_is() {
+        let pattern = |text| key_pattern(text, "u", "/").unwrap();
+        let permissions = TopicPermissions {
+            write: pattern("^{client_id}\\."),
+            read: pattern(".*"),
+            write_except: None,
+            read_except: Some(pattern("^not\\.{client_id}$")),
+        };
+        let own = permissions.for_client("a+").unwrap();
+        assert!(own.allow(Access::Write, "a+.x") && !own.allow(Access::Write, "aa.x"));
+        assert!(own.allow(Access::Read, "x") && !own.allow(Access::Read, "not.a+"));
     }
 }

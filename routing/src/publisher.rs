@@ -111,6 +111,7 @@ impl Publisher {
                 found.route.deliver(now, message, &mut enqueue)
             }
         };
+        self.vhost.core().counters.refused(published.refused);
         if message.retain && to.exchange.name.as_str() == BUS {
             published.lsn = self.vhost.retain(message).or(published.lsn);
         }
@@ -130,6 +131,7 @@ impl Publisher {
             route.merge(self.vhost.route(&to.exchange, &to.address, message).route);
         }
         let mut published = route.deliver(now, message, &mut Enqueue::new(&mut self.wakes));
+        self.vhost.core().counters.refused(published.refused);
         if message.retain && to.iter().any(|to| to.exchange.name.as_str() == BUS) {
             published.lsn = self.vhost.retain(message).or(published.lsn);
         }

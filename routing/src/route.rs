@@ -45,6 +45,8 @@ pub struct Published {
     pub receivers: u64,
     /// Whether a full queue refused it.
     pub rejected: bool,
+    /// How many subscribers did not get it because they are slow or full.
+    pub refused: u64,
     /// Whether it matched a subscription of its own publisher that does not want it back
     /// (no-local): somebody subscribes to it, though nobody received it.
     pub no_local: bool,
@@ -105,17 +107,32 @@ impl Route {
         }
         for target in &self.targets {
             if let Some(matched) = target.matched_for(message) {
-                let accepted = target.subscriber.deliver(now, message, matched, enqueue);
-                published.receivers += u64::from(accepted);
+                let outcome = target.subscriber.deliver(now, message, matched, enqueue);
+                published.count(outcome);
             } else {
                 published.no_local = true;
             }
         }
         for group in &self.groups {
-            published.receivers += u64::from(group.deliver(now, message, enqueue));
+            let outcome = group.deliver(now, message, enqueue);
+            outcome
+                .into_iter()
+                .for_each(|outcome| published.count(outcome));
         }
         published.lsn = enqueue.end;
         published
+    }
+}
+
+impl Published {
+    /// What became of it at a subscriber, who refuses it for itself alone: the publisher's message
+    /// is no worse for it.
+    fn count(&mut self, outcome: Enqueued) {
+        match outcome {
+            Enqueued::Accepted => self.receivers += 1,
+            Enqueued::Rejected => self.refused += 1,
+            Enqueued::Gone => {}
+        }
     }
 }
 

@@ -27,6 +27,9 @@ use crate::topic::{GlobIndex, Trie};
 /// The name of the exchange that MQTT, Redis and LAN links share with AMQP.
 pub const BUS: &str = "amq.topic";
 
+/// What the addresses of the gateway's own values begin with. Nobody else publishes there.
+pub const SYSTEM_PREFIX: &[u8] = b"$SYS/";
+
 /// One version of a virtual host's routing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RouteTable {
@@ -90,8 +93,15 @@ impl RouteTable {
         }
     }
 
+    /// The MQTT subscribers of one of the gateway's own values.
+    pub(crate) fn system_route(&self, address: &Address) -> Route {
+        let mut route = Route::default();
+        self.filter_subscriptions(address, &mut route);
+        route
+    }
+
     fn subscriptions(&self, address: &Address, route: &mut Route) {
-        if address.is_topic() {
+        if address.is_topic() && !address.as_bytes().starts_with(SYSTEM_PREFIX) {
             self.filter_subscriptions(address, route);
         }
         if let Some(subscribers) = self.channels.get(address.as_bytes()) {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::section::Section;
+use super::value::DAY;
 
 /// The listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub struct Listener {
     pub allow_anonymous: bool,
     /// How many clients may be connected at a time.
     pub connections_max: u32,
+    /// A client that takes nothing of what waits for it for so long is cut off; zero: never.
+    pub write_timeout: Duration,
 }
 
 /// A listener that takes WebSockets.
@@ -126,7 +130,11 @@ impl Default for Listeners {
                 path: None,
                 origins: Vec::new(),
             },
-            resp: Listener::on_loopback(6379),
+            resp: Listener {
+                // Redis waits for ever; its limits of output are what ends a connection.
+                write_timeout: Duration::ZERO,
+                ..Listener::on_loopback(6379)
+            },
             http: HttpListener {
                 enabled: true,
                 bind: loopback(15672),
@@ -173,6 +181,7 @@ impl Listener {
             allow_anonymous: false,
             // 10,000 is the limit Redis ships with; each needs a file descriptor.
             connections_max: 10_000,
+            write_timeout: Duration::from_secs(60),
         }
     }
 
@@ -185,6 +194,11 @@ impl Listener {
             vhost: Some(section.text("vhost", "")).filter(|vhost| !vhost.is_empty()),
             allow_anonymous: section.boolean("allow_anonymous", default.allow_anonymous),
             connections_max: read_connections_max(section, default.connections_max),
+            write_timeout: section.duration(
+                "write_timeout",
+                Duration::ZERO..=DAY,
+                default.write_timeout,
+            ),
         }
     }
 }

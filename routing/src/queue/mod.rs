@@ -366,6 +366,13 @@ impl Queue {
         !self.state.lock().ready.is_empty()
     }
 
+    /// Whether a message that comes now goes straight to a consumer, as far as credit goes.
+    #[must_use]
+    pub fn hands_out_at_once(&self) -> bool {
+        let state = self.state.lock();
+        state.ready.is_empty() && state.consumers.have_credit()
+    }
+
     /// Whether a connection may use it: an exclusive queue is its owner's alone.
     ///
     /// # Errors

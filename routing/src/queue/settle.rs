@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Queue, State, Unsettled};
 use crate::death::DeathReason;
+use crate::delivery::Delivery;
 use crate::ids::{ConsumerId, Seq};
 use crate::journal::Lsn;
 use crate::outbox::Wakes;
@@ -67,6 +68,15 @@ impl Queue {
             }
             self.pump_locked(state, now, wakes);
         });
+    }
+
+    /// What is handed out and not settled, in order.
+    pub(crate) fn unsettled_deliveries(self: &Arc<Self>) -> Vec<Delivery> {
+        let state = self.state.lock();
+        let mut all = state.unsettled.values().collect::<Vec<_>>();
+        all.sort_unstable_by_key(|unsettled| unsettled.entry.seq);
+        let delivery = |u: &Unsettled| self.delivery(&u.entry, u.consumer, 0, true);
+        all.into_iter().map(delivery).collect()
     }
 
     fn settle_locked(

@@ -8,6 +8,7 @@ mod arguments;
 mod exchanges;
 mod queues;
 mod recovery;
+mod retained;
 mod sessions;
 mod subscriptions;
 #[cfg(test)]
@@ -15,7 +16,8 @@ mod tests;
 
 pub use exchanges::Declare;
 pub use recovery::Recovery;
-pub use sessions::{CloseSession, OpenSession, parse_subscription};
+pub use sessions::{CloseSession, OpenSession, SessionCounts, parse_subscription};
+pub use subscriptions::FilterCounts;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,17 +32,16 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, SessionId};
 use crate::journal::{Entry, Lsn, Urgency, encode};
-use crate::message::{Message, QoS};
+use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
 use crate::queue::{Enqueue, Queue};
-use crate::retained::{Retained, RetainedCursor};
+use crate::retained::Retained;
 use crate::route::Published;
 use crate::session::Session;
 use crate::sync::{Mutex, Rank};
 use crate::table::{BUS, Found, RouteTable};
 use crate::time::Timestamp;
-use crate::topic::TopicFilter;
 
 /// A virtual host.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub struct VHost {
     pub(crate) generation: AtomicU64,
     topology: Mutex<Topology>,
     retained: Mutex<Retained>,
+    /// The gateway's own values, `$SYS/...`: never journalled.
+    system: Mutex<Retained>,
     this: Weak<Self>,
 }
 
@@ -76,6 +79,7 @@ impl VHost {
                 generation: AtomicU64::new(1),
                 topology: Mutex::new(Rank::Topology, Topology::default()),
                 retained: Mutex::new(Rank::Leaf, Retained::default()),
+                system: Mutex::new(Rank::Leaf, Retained::default()),
                 this: Weak::clone(this),
             };
             vhost.predeclare();
@@ -117,46 +121,6 @@ impl VHost {
         self.table.load().queues.values().cloned().collect()
     }
 
-    /// The retained values that match a filter, for the subscriber to read at its own pace.
-    #[must_use]
-    pub fn retained(&self, filter: &TopicFilter) -> RetainedCursor {
-        self.retained.lock().matching(filter)
-    }
-
-    /// How many retained values there are.
-    #[must_use]
-    pub fn retained_count(&self) -> usize {
-        self.retained.lock().len()
-    }
-
-    /// Makes a message its address's retained value, or clears it when the payload is empty.
-    /// Returns where its record ends if it is to survive a restart. An address that is no topic
-    /// has no retained value, nor has one more than the limit.
-    pub fn retain(&self, message: &Arc<Message>) -> Option<Lsn> {
-        if !message.address.is_topic() {
-            return None;
-        }
-        {
-            let mut retained = self.retained.lock();
-            let is_more = !message.payload.is_empty() && !retained.contains(&message.address);
-            if is_more && retained.len() >= self.core.settings.retained_max {
-                return None;
-            }
-            retained.put(message);
-        }
-        let urgency = if message.qos == QoS::AtMostOnce {
-            Urgency::Lazy
-        } else {
-            Urgency::Sync
-        };
-        let entry = Entry::Retained {
-            vhost: self.name.clone(),
-            message: Arc::clone(message),
-        };
-        let end = self.append(&entry, urgency);
-        (urgency == Urgency::Sync).then_some(end)
-    }
-
     /// Publishes a message of the core's own making, such as a will, on the bus.
     pub fn publish(&self, now: Timestamp, message: &Arc<Message>, wakes: &mut Wakes) -> Published {
         let Some(bus) = self.exchange(BUS) else {
@@ -164,6 +128,7 @@ impl VHost {
         };
         let found = self.route(&bus, &message.address, message);
         let mut published = found.route.deliver(now, message, &mut Enqueue::new(wakes));
+        self.core.counters.refused(published.refused);
         if message.retain {
             published.lsn = self.retain(message).or(published.lsn);
         }

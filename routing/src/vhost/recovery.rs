@@ -432,8 +432,8 @@ impl VHost {
         for queue in topology.queues_by_id.values().filter(durable) {
             queue.checkpoint(copy_below, entry);
         }
-        let retained = self.retained.lock().clone();
-        for message in retained.iter().filter(|message| is_kept(message)) {
+        let retained = self.retained.lock().snapshot();
+        for message in retained.values() {
             entry(&Entry::Retained {
                 vhost: vhost(),
                 message: Arc::clone(message),
@@ -471,9 +471,4 @@ impl VHost {
             }
         });
     }
-}
-
-/// `$` topics are the gateway's own and are made anew at each start.
-fn is_kept(message: &Message) -> bool {
-    message.address.as_bytes().first() != Some(&b'$')
 }

@@ -9,6 +9,7 @@ use crate::delivery::Matched;
 use crate::ids::SubscriberId;
 use crate::message::Message;
 use crate::name::Name;
+use crate::outbox::Wakes;
 use crate::queue::Enqueue;
 use crate::route::Published;
 use crate::shared::SharedGroup;
@@ -16,6 +17,15 @@ use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::table::{FilterEntry, FilterKey, RouteTable};
 use crate::time::Timestamp;
 use crate::topic::{Glob, Segment, TopicFilter};
+
+/// Subscriptions of MQTT sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilterCounts {
+    /// All of them.
+    pub all: usize,
+    /// Shared ones.
+    pub shared: usize,
+}
 
 impl VHost {
     /// Subscribes to an MQTT filter; replaces the options of one that is there.
@@ -57,7 +67,7 @@ impl VHost {
         self.change(&mut self.topology.lock(), |_, table| {
             let key = FilterKey::Group(group.clone());
             let shared = group_of(table, &segments, &key).unwrap_or_else(|| {
-                let shared = SharedGroup::new();
+                let shared = SharedGroup::new(self.core.settings.shared_strategy);
                 table
                     .filters
                     .insert(&segments, key, FilterEntry::Group(Arc::clone(&shared)));
@@ -86,6 +96,43 @@ impl VHost {
             }
             was_member
         })
+    }
+
+    /// Gives messages that a member leaves behind to the others of its group.
+    pub(crate) fn pass_on(
+        &self,
+        now: Timestamp,
+        group: &Name,
+        filter: &TopicFilter,
+        message: &Arc<Message>,
+        wakes: &mut Wakes,
+    ) {
+        let segments = filter.segments().collect::<Vec<_>>();
+        let key = FilterKey::Group(group.clone());
+        let shared = group_of(&self.table.load(), &segments, &key);
+        if let Some(shared) = shared {
+            let mut enqueue = Enqueue::new(wakes);
+            let outcome = shared.deliver(now, message, &mut enqueue);
+            let refused = outcome.is_some_and(|outcome| !outcome.is_accepted());
+            self.core.counters.refused(u64::from(refused));
+        }
+    }
+
+    /// How many subscriptions to MQTT filters there are, a shared one once per member.
+    #[must_use]
+    pub fn filter_counts(&self) -> FilterCounts {
+        let mut counts = FilterCounts::default();
+        self.topology.lock().sessions.values().for_each(|session| {
+            session.with(|state| {
+                let shared = state.subscriptions.keys();
+                let shared = shared
+                    .filter(|filter| filter.starts_with("$share/"))
+                    .count();
+                counts.shared += shared;
+                counts.all += state.subscriptions.len();
+            });
+        });
+        counts
     }
 
     /// Subscribes to a Redis channel.

@@ -258,7 +258,9 @@ impl Frontend for Connection {
     }
 
     fn handle_response(&mut self, now: Timestamp, response: Response, out: &mut OutBuf) {
-        let Response::Authenticated(answer) = response;
+        let Response::Authenticated(answer) = response else {
+            return;
+        };
         let Some(awaiting) = self.session.awaiting.take() else {
             return;
         };

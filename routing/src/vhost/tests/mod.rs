@@ -20,8 +20,8 @@ use crate::testing::{ORIGIN, RecordingJournal};
 use crate::topic::Glob;
 use crate::value::{Table, Value};
 use crate::{
-    Broker, ConnectionId, ConsumerId, ExchangeKind, ExchangeOptions, MessageBuilder, Settings,
-    SubscriberId,
+    Broker, ConnectionId, ConsumerId, ExchangeKind, ExchangeOptions, MessageBuilder, QoS, Settings,
+    SubscriberId, TopicFilter,
 };
 
 const NOW: Timestamp = Timestamp(1_000);

@@ -22,6 +22,8 @@ fn with_keys() -> Client {
     let patterns = TopicPermissions {
         write: key_pattern("^{username}\\.", "guest", "/").unwrap(),
         read: key_pattern("^plant\\.", "guest", "/").unwrap(),
+        write_except: None,
+        read_except: None,
     };
     let at = ("/".into(), "amq.topic".into());
     identity.topic_permissions = HashMap::from([(at, patterns)]);
