@@ -19,7 +19,7 @@ use crate::config::{Bind, Config, HttpListener, Listener, WebSocketListener};
 use crate::connection::{Conditions, drive};
 use crate::http;
 use crate::journal::{self, Journal, RecoverError};
-use crate::listener::{self, Acceptor, Admission, BindError};
+use crate::listener::{self, Admission, BindError};
 use crate::metrics::Connections;
 use crate::net::lan::{Counters, LanTask};
 use crate::net::stream::Stream;
@@ -345,8 +345,10 @@ impl Gateway {
             connections_max: config.connections_max,
             proxy_protocol: config.proxy_protocol,
         };
-        for address in config.bind.iter().filter(|_| config.enabled) {
-            let acceptor = Acceptor::bind(protocol, address, config.socket_mode)?;
+        if !config.enabled {
+            return Ok(());
+        }
+        for acceptor in listener::bind_all(protocol, &config.bind, config.socket_mode)? {
             self.addresses.push((protocol, acceptor.address()?));
             let conditions = Conditions {
                 shared: Arc::clone(&self.shared),
@@ -367,8 +369,10 @@ impl Gateway {
             connections_max: config.connections_max,
             proxy_protocol: false,
         };
-        for address in config.bind.iter().filter(|_| config.enabled) {
-            let acceptor = Acceptor::bind("http", address, config.socket_mode)?;
+        if !config.enabled {
+            return Ok(());
+        }
+        for acceptor in listener::bind_all("http", &config.bind, config.socket_mode)? {
             self.addresses.push(("http", acceptor.address()?));
             let shared = Arc::clone(&self.shared);
             let serve = {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use routing::Peer;
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::Bind;
 use crate::gateway::Shared;
@@ -41,6 +42,38 @@ pub enum Acceptor {
     Tcp(TcpListener),
     /// At a path.
     Unix(UnixSocket),
+}
+
+/// Binds all addresses of a listener; `[::1]` beside `127.0.0.1` is left out on a machine without
+/// IPv6, and the log says so.
+///
+/// # Errors
+/// When another is not this machine's, or one is taken.
+pub fn bind_all(
+    protocol: &'static str,
+    addresses: &[Bind],
+    socket_mode: u32,
+) -> Result<Vec<Acceptor>, BindError> {
+    let mut acceptors = Vec::new();
+    for address in addresses {
+        match Acceptor::bind(protocol, address, socket_mode) {
+            Ok(acceptor) => acceptors.push(acceptor),
+            Err(error) if error.is_absent() && address.is_dispensable(addresses) => {
+                info!(protocol, %address, "this machine has no IPv6; listening without it");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(acceptors)
+}
+
+impl BindError {
+    /// Whether this machine has no such address, nor any of its kind.
+    fn is_absent(&self) -> bool {
+        let no_family = Errno::AFNOSUPPORT.raw_os_error();
+        self.source.kind() == io::ErrorKind::AddrNotAvailable
+            || self.source.raw_os_error() == Some(no_family)
+    }
 }
 
 /// Whom a listener lets connect.

@@ -1,7 +1,7 @@
 //! `[listeners.*]`: where clients connect, by which transport, and whom a listener lets in.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +40,17 @@ impl Bind {
             Self::Tcp(address) => address.ip().is_loopback(),
             Self::Unix(_) => true,
         }
+    }
+
+    /// Whether it is `[::1]` beside `127.0.0.1` of the same port: a machine without IPv6 does
+    /// without it.
+    #[must_use]
+    pub fn is_dispensable(&self, beside: &[Self]) -> bool {
+        let Self::Tcp(address) = self else {
+            return false;
+        };
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+        address.ip() == Ipv6Addr::LOCALHOST && beside.contains(&Self::Tcp(v4))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -233,7 +244,11 @@ impl HttpListener {
 const SOCKET_MODE: u32 = 0o660;
 
 fn loopback(port: u16) -> Vec<Bind> {
-    vec![Bind::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))]
+    let addresses = [
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+    ];
+    addresses.map(Bind::Tcp).to_vec()
 }
 
 fn read_bind(section: &mut Section<'_>, default: Vec<Bind>) -> Vec<Bind> {
