@@ -124,6 +124,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     async fn turn(&mut self) -> io::Result<()> {
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
         let now = self.conditions.shared.clock.now();
+        let was_deaf = !self.front.wants_input();
         let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
         if let Some(response) = ready.answer {
             self.front.handle_response(now, response, &mut self.out);
@@ -137,6 +138,9 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         }
         if ready.outbox || ready.wrote {
             self.front.handle_outbox(now, &mut self.out);
+        }
+        if was_deaf && self.front.wants_input() {
+            self.front.handle_input(now, &mut self.input, &mut self.out);
         }
         if ready.stop {
             self.told_to_stop = true;
@@ -215,7 +219,8 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
 
     /// Reads once, unless the peer does not take what it is sent or waits for an answer.
     fn poll_input(&mut self, cx: &mut Context<'_>, ready: &mut Ready) -> io::Result<()> {
-        if self.out.len() >= OUT_HIGH_WATER_BYTES || self.answer.is_some() {
+        let is_full = self.out.len() >= OUT_HIGH_WATER_BYTES;
+        if is_full || self.answer.is_some() || !self.front.wants_input() {
             return Ok(());
         }
         if self.input.capacity() - self.input.len() < READ_BYTES_MIN {

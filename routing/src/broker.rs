@@ -217,6 +217,11 @@ impl Broker {
                         vhost.session_due(now, &session, &mut wakes);
                     }
                 }
+                Due::Delays(delays) => {
+                    if let Some(delays) = delays.upgrade() {
+                        delays.release(now, &mut wakes);
+                    }
+                }
                 Due::Queue(queue) => {
                     if let Some(queue) = queue.upgrade() {
                         queue.handle_timeout(now, &mut wakes);

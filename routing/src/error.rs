@@ -103,12 +103,6 @@ pub enum Error {
         /// Why, as RabbitMQ words it.
         reason: String,
     },
-    /// An exchange of its type cannot have such a binding.
-    #[error("{reason}")]
-    InvalidBinding {
-        /// Why, as RabbitMQ words it.
-        reason: String,
-    },
     /// A queue of its type cannot have such an attribute or argument.
     #[error("invalid {what} for queue '{name}'{}", queue_type.map(|t| format!(" of queue type {t}")).unwrap_or_default())]
     UnfitQueue {
@@ -118,6 +112,12 @@ pub enum Error {
         what: String,
         /// The type as RabbitMQ calls it, where it says it.
         queue_type: Option<&'static str>,
+    },
+    /// An exchange of its type cannot be such, or have such a binding.
+    #[error("{reason}")]
+    Invalid {
+        /// Why, as RabbitMQ words it.
+        reason: String,
     },
     /// It is part of a protocol, and the gateway does not have it.
     #[error("{what} not implemented")]

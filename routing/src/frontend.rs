@@ -46,6 +46,12 @@ pub trait Frontend {
     /// True when the connection is over: the driver writes what waits in `out` and closes.
     fn is_closing(&self) -> bool;
 
+    /// Whether the driver should read on: false while a front leaves its input alone, so that what
+    /// the peer sends waits with the peer. When it turns true again, `handle_input` is called.
+    fn wants_input(&self) -> bool {
+        true
+    }
+
     /// The outbox whose wake-ups belong to this connection now. It may change (an MQTT session has
     /// its own), so the driver asks each time before it sleeps.
     fn outbox(&self) -> &Arc<Outbox>;

@@ -11,6 +11,7 @@ pub mod binding;
 pub mod broker;
 pub mod counters;
 pub mod death;
+pub mod delay;
 pub mod delivery;
 pub mod error;
 pub mod exchange;

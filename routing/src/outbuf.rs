@@ -73,6 +73,12 @@ impl OutBuf {
         self.chunks.push_back(bytes.clone());
     }
 
+    /// Appends what another has.
+    pub fn append(&mut self, other: &Self) {
+        other.chunks.iter().for_each(|chunk| self.put_bytes(chunk));
+        self.put_slice(&other.tail);
+    }
+
     /// Fills `slices` with what waits, first things first; returns how many it filled.
     pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let waiting = self.chunks.iter().map(|chunk| chunk.as_ref());

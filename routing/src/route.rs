@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::delay::Delays;
 use crate::delivery::Matched;
 use crate::message::Message;
 use crate::queue::{self, Enqueue, Enqueued, Queue};
@@ -16,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) targets: Vec<Target>,
     pub(crate) groups: Vec<Arc<SharedGroup>>,
+    /// Delayed exchanges on the way, and for how many milliseconds they keep the message.
+    pub(crate) delays: Vec<(Arc<Delays>, u64)>,
 }
 
 /// One subscriber's part of a route. A Redis connection may have several, an MQTT session has one.
@@ -76,6 +79,15 @@ impl Route {
                 self.groups.push(group);
             }
         }
+        for (delays, delay_ms) in other.delays {
+            if !self
+                .delays
+                .iter()
+                .any(|(known, _)| Arc::ptr_eq(known, &delays))
+            {
+                self.delays.push((delays, delay_ms));
+            }
+        }
     }
 
     /// Hands the message to everybody, and dead letters that it pushes out to theirs.
@@ -98,6 +110,10 @@ impl Route {
         enqueue: &mut Enqueue<'_>,
     ) -> Published {
         let mut published = Published::default();
+        for (delays, delay_ms) in &self.delays {
+            let is_kept = delays.put(now, (message, *delay_ms), enqueue);
+            published.receivers += u64::from(is_kept);
+        }
         for queue in &self.queues {
             match queue.enqueue(now, message, message.qos, None, enqueue) {
                 Enqueued::Accepted => published.receivers += 1,

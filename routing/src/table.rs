@@ -13,6 +13,7 @@ use imbl::{HashMap, OrdMap};
 
 use crate::address::Address;
 use crate::binding::Destination;
+use crate::delay;
 use crate::delivery::Matched;
 use crate::exchange::Exchange;
 use crate::ids::SubscriberId;
@@ -167,7 +168,12 @@ impl<'a> Search<'a> {
     }
 
     fn visit_one(&mut self, exchange: &'a Exchange, address: &Address, message: &Message) {
-        self.is_reusable &= !exchange.looks_at_headers();
+        self.is_reusable &= !exchange.decides_by_message();
+        if let Some(delays) = exchange.delays()
+            && let Some(delay_ms) = delay::delay_ms(message)
+        {
+            return self.route.delays.push((Arc::clone(delays), delay_ms));
+        }
         let mut matched = false;
         exchange.route(address, message, |destination| {
             matched = true;

@@ -226,8 +226,8 @@ fn refused(error: &routing::Error) -> Error {
         | Core::DefaultExchange
         | Core::Internal { .. }
         | Core::InvalidArgument { .. }
-        | Core::InvalidBinding { .. }
         | Core::UnfitQueue { .. }
+        | Core::Invalid { .. }
         | Core::NotImplemented { .. } => Error::ChannelDenied,
     }
 }

@@ -13,7 +13,7 @@ const MODES: [&[u8]; 4] = [b"all", b"any", b"all-with-x", b"any-with-x"];
 /// Checks a binding's `x-match`.
 ///
 /// # Errors
-/// [`Error::InvalidBinding`] for any other value.
+/// [`Error::Invalid`] for any other value.
 pub(super) fn check(arguments: &Table) -> Result<(), Error> {
     let reason = match arguments.get("x-match") {
         None => return Ok(()),
@@ -30,7 +30,7 @@ pub(super) fn check(arguments: &Table) -> Result<(), Error> {
                 .map_or_else(|| "?".into(), |number| number.to_string())
         ),
     };
-    Err(Error::InvalidBinding { reason })
+    Err(Error::Invalid { reason })
 }
 
 /// Whether the headers satisfy the binding's arguments.

@@ -41,12 +41,13 @@ pub enum Entry {
     Settled { queue: QueueId, seqs: Vec<Seq> },
     /// Sequence numbers below `next` are used.
     QueuePosition { queue: QueueId, next: Seq },
-    /// An exchange exists.
+    /// An exchange exists; a delayed one keeps its messages under the identity `delays`.
     ExchangeDeclared {
         vhost: Name,
         name: Name,
         kind: ExchangeKind,
         options: ExchangeOptions,
+        delays: Option<QueueId>,
     },
     /// An exchange is gone.
     ExchangeDeleted { vhost: Name, name: Name },

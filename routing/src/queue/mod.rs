@@ -17,7 +17,7 @@ mod tests;
 mod timing;
 
 pub use consumer::{Consumer, Credit};
-pub(crate) use dead_letter::publish as publish_dead;
+pub(crate) use dead_letter::{keys as message_keys, publish as publish_dead};
 pub(crate) use home::Home;
 pub use policy::{
     DeadLetterStrategy, DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy,
@@ -44,7 +44,7 @@ use crate::time::Timestamp;
 use crate::timer::TimerKey;
 use backlog::Backlog;
 use consumer::Consumers;
-use dead_letter::DeadLetter;
+use dead_letter::{DeadLetter, Stuck};
 use entry::Entry;
 
 /// What `queue.declare-ok` says.
@@ -127,6 +127,8 @@ struct State {
     dead: Vec<DeadLetter>,
     /// Those that must survive, until they are published.
     dying: HashMap<Seq, Entry, foldhash::fast::RandomState>,
+    /// Those of them that nobody took.
+    stuck: Stuck,
     /// When somebody last used the queue, for `x-expires`.
     used_at: Timestamp,
     timer: Option<TimerKey>,
@@ -159,6 +161,7 @@ impl Queue {
             is_deleted: false,
             dead: Vec::new(),
             dying: HashMap::default(),
+            stuck: Stuck::default(),
             used_at: Timestamp::default(),
             timer: None,
             scratch: Vec::new(),
@@ -429,8 +432,13 @@ impl Queue {
     }
 
     fn refuses(&self, state: &State, message: &Message) -> bool {
-        self.policy().limits.overflow != QueueOverflow::DropHead
-            && state.ready.is_over_with(&self.policy().limits, message)
+        let policy = self.policy();
+        let limits = &policy.limits;
+        let with_dying = state.ready.len() + state.dying.len();
+        let is_full_with_dying = limits.messages_max.is_some_and(|max| with_dying >= max);
+        limits.overflow != QueueOverflow::DropHead
+            && (state.ready.is_over_with(limits, message)
+                || (policy.dead_letters_must_arrive() && is_full_with_dying))
     }
 
     /// Drops the head while there is more than the limits allow.

@@ -69,6 +69,18 @@ pub struct QueuePolicy {
     pub consumer_timeout_ms: Option<u64>,
 }
 
+impl QueuePolicy {
+    /// Whether a dead letter stays in the queue's books until somebody takes it. As in RabbitMQ
+    /// only where the queue refuses what is too much; such letters count in that.
+    #[must_use]
+    pub fn dead_letters_must_arrive(&self) -> bool {
+        let strategy = self.dead_letter.as_ref().map(|target| target.strategy);
+        self.counts_deliveries
+            && self.limits.overflow == QueueOverflow::Reject
+            && strategy == Some(DeadLetterStrategy::AtLeastOnce)
+    }
+}
+
 /// Where dead letters go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterTarget {

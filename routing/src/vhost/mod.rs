@@ -26,7 +26,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 
 use crate::address::Address;
-use crate::binding::{Binding, Destination};
+use crate::binding::{Binding, BindingId, Destination};
 use crate::broker::Core;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -53,6 +53,7 @@ pub struct VHost {
     /// Rises with each new table; publishers compare it to know whether their cache still holds.
     pub(crate) generation: AtomicU64,
     topology: Mutex<Topology>,
+    topology_end: AtomicU64,
     retained: Mutex<Retained>,
     /// The gateway's own values, `$SYS/...`: never journalled.
     system: Mutex<Retained>,
@@ -62,11 +63,22 @@ pub struct VHost {
 /// What only writers need.
 #[derive(Debug, Default)]
 struct Topology {
-    /// Every binding that leads to something, to remove them with it.
-    bindings_to: HashMap<Destination, Vec<(Name, Binding)>>,
+    /// Every binding that leads to something, by its exchange, to remove them with it.
+    bindings_to: HashMap<Destination, HashMap<(Name, BindingId), Binding>>,
+    /// While the journal is replayed it says what is removed; nothing is added to it.
+    is_recovering: bool,
     sessions: HashMap<Name, Arc<Session>>,
     sessions_by_id: HashMap<SessionId, Arc<Session>>,
     queues_by_id: HashMap<QueueId, Arc<Queue>>,
+}
+
+impl Topology {
+    /// Forgets what leads from an exchange to something.
+    fn forget_source(&mut self, destination: &Destination, exchange: &Name) {
+        if let Some(known) = self.bindings_to.get_mut(destination) {
+            known.retain(|(source, _), _| source != exchange);
+        }
+    }
 }
 
 impl VHost {
@@ -78,6 +90,7 @@ impl VHost {
                 table: ArcSwap::default(),
                 generation: AtomicU64::new(1),
                 topology: Mutex::new(Rank::Topology, Topology::default()),
+                topology_end: AtomicU64::new(0),
                 retained: Mutex::new(Rank::Leaf, Retained::default()),
                 system: Mutex::new(Rank::Leaf, Retained::default()),
                 this: Weak::clone(this),
@@ -149,6 +162,19 @@ impl VHost {
     #[must_use]
     pub fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// Appends an entry about exchanges, queues and bindings, which somebody waits for.
+    fn append_topology(&self, entry: &Entry) -> Lsn {
+        let end = self.append(entry, Urgency::Sync);
+        self.topology_end.fetch_max(end.0, Ordering::AcqRel);
+        end
+    }
+
+    /// Where the last of these entries ends, for who asks about something durable that is there:
+    /// its own entry may not be safe yet.
+    fn topology_end(&self, is_durable: bool) -> Option<Lsn> {
+        is_durable.then(|| Lsn(self.topology_end.load(Ordering::Acquire)))
     }
 
     /// Appends an entry to the journal.

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::binding::Destination;
 use crate::error::{Error, Kind};
 use crate::ids::{ConnectionId, ConsumerId, QueueId};
-use crate::journal::{Entry, Lsn, Urgency};
+use crate::journal::{Entry, Lsn};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
@@ -37,7 +37,9 @@ impl VHost {
             current.check_owner(connection)?;
             check_same(&current, &options)?;
             current.touch(now, &mut Wakes::default());
-            return Ok((current, Declare::Existed));
+            let survives = current.options.durable && current.options.exclusive.is_none();
+            let lsn = self.topology_end(survives);
+            return Ok((current, Declare::Existed(lsn)));
         }
         let policy = self.queue_policy(name, &options)?;
         let survives = options.durable && options.exclusive.is_none();
@@ -60,7 +62,7 @@ impl VHost {
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });
-        let lsn = survives.then(|| self.append(&entry, Urgency::Sync));
+        let lsn = survives.then(|| self.append_topology(&entry));
         Ok((queue, Declare::Created(lsn)))
     }
 
@@ -159,10 +161,8 @@ impl VHost {
             id: queue.id,
         };
         let survives = queue.options.durable && queue.options.exclusive.is_none();
-        (
-            messages,
-            survives.then(|| self.append(&entry, Urgency::Sync)),
-        )
+        let survives = survives && !topology.is_recovering;
+        (messages, survives.then(|| self.append_topology(&entry)))
     }
 }
 

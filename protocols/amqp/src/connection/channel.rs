@@ -13,6 +13,7 @@ use routing::{ConsumerId, Credit, Lsn, Name, OutBuf, Timestamp};
 
 use super::{
     confirm::Confirms,
+    held::Held,
     publish::Incoming,
     shared::{Shared, Token},
     tx::Transaction,
@@ -78,8 +79,10 @@ pub(super) struct Channel {
     pub(super) direct_reply: Option<DirectReply>,
     /// Whom `basic.get` takes messages for.
     pub(super) getter: ConsumerId,
+    /// Answers that wait for the journal.
+    pub(super) held: Held,
     last_delivery: u64,
-    /// Whether the connection knows that answers to publishes are due here.
+    /// Whether the connection knows that answers are due here.
     awaits_answer: bool,
 }
 
@@ -98,6 +101,7 @@ impl Channel {
             tags: HashMap::new(),
             direct_reply: None,
             getter: ConsumerId::unique(),
+            held: Held::default(),
             last_delivery: 0,
             awaits_answer: false,
         }
@@ -226,7 +230,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Tells the connection that answers to publishes are due on this channel.
+    /// Tells the connection that answers are due on this channel.
     pub(super) fn await_answer(&mut self, shared: &mut Shared) {
         if !std::mem::replace(&mut self.awaits_answer, true) {
             shared.awaiting.push(self.id);
@@ -234,12 +238,14 @@ impl Channel {
     }
 
     /// Answers what is durable; returns what the rest waits for.
-    pub(super) fn answer_publishes(&mut self, durable: Lsn, out: &mut OutBuf) -> Option<Lsn> {
-        let waits_for = match &mut self.mode {
+    pub(super) fn answer(&mut self, durable: Lsn, out: &mut OutBuf) -> Option<Lsn> {
+        let held = self.held.release(durable, out);
+        let published = match &mut self.mode {
             Mode::Plain => None,
             Mode::Confirm(confirms) => confirms.flush(self.id, durable, out),
             Mode::Tx(transaction) => transaction.flush(self.id, durable, out),
         };
+        let waits_for = held.into_iter().chain(published).min();
         self.awaits_answer = waits_for.is_some();
         waits_for
     }
@@ -291,6 +297,5 @@ impl Channel {
         self.end_direct_reply(shared);
         self.incoming = None;
         self.mode = Mode::Plain;
-        self.awaits_answer = false;
     }
 }

@@ -127,7 +127,7 @@ impl Channel {
             .vhost
             .declare_queue(now, shared.connection, &name, options);
         let (queue, _) = declared.map_err(|error| shared.refused(error))?;
-        shared.exclusive_queues.push(Arc::clone(&queue));
+        shared.exclusive_queues.insert(queue.id, Arc::clone(&queue));
         let token = self.add_consumer(shared, now, (consume, &queue), out)?;
         self.direct_reply = Some(DirectReply { token, queue: name });
         Ok(())
@@ -142,10 +142,8 @@ impl Channel {
             shared
                 .vhost
                 .delete_exclusive_queue(&queue, &mut shared.publisher.wakes);
+            shared.exclusive_queues.remove(&queue.id);
         }
-        shared
-            .exclusive_queues
-            .retain(|queue| queue.name != reply.queue);
     }
 
     /// Ends a consumer; what it was sent stays unsettled.

@@ -50,10 +50,13 @@ pub(super) struct Shared {
     pub(super) frame_max: u32,
     pub(super) consumers: FastMap<Token, ActiveConsumer>,
     /// Queues that end with this connection.
-    pub(super) exclusive_queues: Vec<Arc<Queue>>,
+    pub(super) exclusive_queues: FastMap<QueueId, Arc<Queue>>,
     pub(super) settlements: Settlements,
-    /// Channels with publishes that are not confirmed yet, or a commit that is not durable yet.
+    /// Channels with publishes that are not confirmed yet, or a commit or a declaration that is not
+    /// durable yet.
     pub(super) awaiting: Vec<ChannelId>,
+    /// Whether any of them holds answers about topology.
+    pub(super) is_holding: bool,
     /// Whether a message came in since the last look: only publishers are blocked.
     pub(super) has_published: bool,
     /// When the first delivery may have waited too long for its acknowledgement.
@@ -84,9 +87,10 @@ impl Shared {
             identity,
             frame_max,
             consumers: FastMap::default(),
-            exclusive_queues: Vec::new(),
+            exclusive_queues: FastMap::default(),
             settlements: Settlements::default(),
             awaiting: Vec::new(),
+            is_holding: false,
             has_published: false,
             settle_by: None,
             key: Vec::new(),

@@ -25,6 +25,8 @@ pub mod table;
 
 #[cfg(test)]
 mod allocation_tests;
+#[cfg(test)]
+mod speed_tests;
 
 use routing::OutBuf;
 

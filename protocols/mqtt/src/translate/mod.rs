@@ -146,8 +146,8 @@ pub(crate) fn reason_code(error: &Error) -> ReasonCode {
         | Error::NotEmpty { .. }
         | Error::DefaultExchange
         | Error::InvalidArgument { .. }
-        | Error::InvalidBinding { .. }
         | Error::UnfitQueue { .. }
+        | Error::Invalid { .. }
         | Error::NotImplemented { .. } => ReasonCode::IMPLEMENTATION_SPECIFIC,
     }
 }

@@ -1,4 +1,5 @@
 mod dead_letters;
+mod exchanges;
 mod policies;
 mod queues;
 mod recovery;

@@ -110,7 +110,7 @@ fn the_smaller_number_and_the_arguments_word_win() {
     assert_eq!(policy.ttl_ms, Some(100));
     // A policy is no argument: the same declaration is still the same.
     let again = vhost.declare_queue(NOW, ConnectionId(0), &"q".into(), options);
-    assert!(matches!(again, Ok((_, Declare::Existed))));
+    assert!(matches!(again, Ok((_, Declare::Existed(_)))));
 }
 
 #[test]
