@@ -1,6 +1,7 @@
 //! A whole gateway inside a test, and clients that speak raw bytes.
 
 pub mod fuzz;
+pub mod many;
 
 pub mod amqp;
 

@@ -171,7 +171,7 @@ pub(super) fn weight(key: &[u8]) -> Result<u32, String> {
     }
 }
 
-/// FNV-1a, mixed: the same in every process, which the standard library does not promise of its own.
+/// FNV-1a, mixed: the same in every process, which the standard library's hash is not.
 fn hash(bytes: &[u8]) -> u64 {
     let fnv = bytes.iter().fold(0xCBF2_9CE4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)

@@ -1,9 +1,9 @@
 //! Answers about topology that wait for the journal: who is told that a durable queue exists finds
 //! it after a crash.
 //!
-//! A channel's answers keep their order, so all that come behind one that waits wait with it. What a
-//! client declares in one go therefore costs one sync. A request of another kind whose answer would
-//! overtake them is not looked at until they are out: the connection pauses.
+//! A channel's answers keep their order, so all that come behind one that waits wait with it. What
+//! a client declares in one go therefore costs one sync. A request of another kind whose answer
+//! would overtake them is not looked at until they are out: the connection pauses.
 
 use std::collections::VecDeque;
 
