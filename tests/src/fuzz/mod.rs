@@ -6,9 +6,11 @@
 //! A target takes any bytes, must not panic, and asserts what must hold for all of them.
 
 mod connections;
+mod frames;
 mod packets;
 
 pub use connections::{amqp_connection, mqtt_connection, resp_connection};
+pub use frames::amqp_frames;
 pub use packets::mqtt_packets;
 
 /// A target: its name is that of its folder in `tests/corpus` and of its file in `fuzz_targets`.
@@ -17,6 +19,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("amqp_connection", amqp_connection),
+    ("amqp_frames", amqp_frames),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packets", mqtt_packets),
     ("resp_connection", resp_connection),
