@@ -1,7 +1,7 @@
 //! The AMQP codec alone, which the whole connection reaches only behind a handshake.
 //!
 //! ```text
-//! u8 split, bytes    a stream of frames, once in one piece and once cut after every `split + 1` bytes
+//! u8 split, bytes    a stream of frames: in one piece, then cut after every `split + 1` bytes
 //! ```
 
 use amqp::wire::{
