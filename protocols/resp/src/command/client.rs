@@ -334,6 +334,17 @@ pub(super) fn no_touch(call: &mut Call<'_>, request: &Request) -> Result<(), Err
 /// source (non-normative). Some clients refuse a server that refuses it.
 pub(super) fn tracking(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     switch(request)?;
+    let mut options = request.args_from(3);
+    while let Some(option) = options.next() {
+        let has_value = is(option, "redirect") || is(option, "prefix");
+        let stands_alone = ["bcast", "optin", "optout", "noloop"]
+            .iter()
+            .any(|word| is(option, word));
+        let is_known = stands_alone || has_value && options.next().is_some();
+        if !is_known {
+            return Err(Error::Syntax);
+        }
+    }
     call.reply.ok();
     Ok(())
 }

@@ -16,13 +16,14 @@ type Section = (
     fn(&mut Call<'_>, &mut String) -> std::fmt::Result,
 );
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
     ("Persistence", persistence),
     ("Stats", stats),
     ("Replication", replication),
+    ("Cluster", cluster),
     ("Keyspace", keyspace),
 ];
 
@@ -131,6 +132,11 @@ fn replication(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
          master_replid:{}\r\nmaster_repl_offset:0\r\n",
         call.server.run_id
     )
+}
+
+/// RESP: redis-py's and Redis's own test suites look here first.
+fn cluster(_: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
+    text.write_str("cluster_enabled:0\r\n")
 }
 
 fn keyspace(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {

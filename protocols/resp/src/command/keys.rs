@@ -186,11 +186,11 @@ fn set_expiry(
 ) -> Result<(), Error> {
     let (now, database) = (call.now, call.session.database);
     let key = request.arg(1).unwrap_or_default();
+    let options = ExpireOptions::parse(request)?;
     let amount = request
         .arg(2)
         .and_then(parse_number)
         .ok_or(Error::NotInteger)?;
-    let options = ExpireOptions::parse(request)?;
     let at = moment(now, unit, amount).ok_or(Error::ExpireTime(command))?;
     let keyspace = call.keyspace();
     let old = keyspace.get(database, key).map(|entry| entry.expires_at);
@@ -270,7 +270,8 @@ pub(super) fn keys(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
 /// returns all of it and the cursor is always 0.
 pub(super) fn scan(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let cursor = request.arg(1).and_then(|arg| std::str::from_utf8(arg).ok());
-    if cursor.is_none_or(|cursor| cursor.parse::<u64>().is_err()) {
+    // RESP: nothing at all is 0, to C's strtoul.
+    if cursor.is_none_or(|cursor| !cursor.is_empty() && cursor.parse::<u64>().is_err()) {
         return Err(Error::Text("ERR invalid cursor"));
     }
     let (mut pattern, mut has_strings) = (None, true);
@@ -298,8 +299,10 @@ pub(super) fn scan(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
 }
 
 /// The keys that match, in order.
+///
+/// RESP: here `*` alone means all of them, the empty one too, which no glob matches.
 fn matching(call: &mut Call<'_>, pattern: Option<Bytes>) -> Vec<Bytes> {
-    let pattern = pattern.map(Glob::new);
+    let pattern = pattern.filter(|pattern| pattern != "*").map(Glob::new);
     let database = call.session.database;
     let keys = call.keyspace().keys(database);
     let is_wanted = |key: &&Bytes| pattern.as_ref().is_none_or(|glob| glob.matches(key));

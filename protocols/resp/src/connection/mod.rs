@@ -143,6 +143,10 @@ impl Connection {
             error.write(&mut call.reply);
         }
         drop(call);
+        if session.awaiting.is_some() {
+            // The reply comes with the gateway's answer, and is silenced then or not.
+            return;
+        }
         let confirms = result.is_ok() && spec.is_some_and(|spec| spec.flags.has(Flags::CONFIRMS));
         if is_silent && (confirms || session.reply_mode == ReplyMode::On) {
             out.put_slice(&silenced.to_vec());
