@@ -32,7 +32,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("socket2", &["gateway"]),
     ("amq-protocol", &["protocols/amqp"]),
     ("mqttbytes", &["protocols/mqtt"]),
-    ("redis-protocol", &["protocols/resp"]),
+    ("redis-protocol", &["protocols/resp", "tests"]),
 ];
 
 fn root() -> PathBuf {

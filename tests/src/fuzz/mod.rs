@@ -8,10 +8,12 @@
 mod connections;
 mod frames;
 mod packets;
+mod requests;
 
 pub use connections::{amqp_connection, mqtt_connection, resp_connection};
 pub use frames::amqp_frames;
 pub use packets::mqtt_packets;
+pub use requests::resp_requests;
 
 /// A target: its name is that of its folder in `tests/corpus` and of its file in `fuzz_targets`.
 pub type Target = (&'static str, fn(&[u8]));
@@ -23,4 +25,5 @@ pub const TARGETS: &[Target] = &[
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packets", mqtt_packets),
     ("resp_connection", resp_connection),
+    ("resp_requests", resp_requests),
 ];
