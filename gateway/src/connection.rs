@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use routing::frontend::OUT_HIGH_WATER_BYTES;
-use routing::{ConnectionId, Frontend, OutBuf, Peer, Request, Response};
+use routing::{ConnectionId, Frontend, OutBuf, Peer, Request, Response, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
@@ -26,6 +26,9 @@ use crate::gateway::Shared;
 /// Free space a read asks for: one read takes 16 frames of AMQP's usual size, or hundreds of small
 /// packets.
 const READ_BYTES: usize = 64 * 1024;
+
+/// What a read asks for while the peer sends little. An idle connection keeps no buffer at all.
+const READ_BYTES_SMALL: usize = 8 * 1024;
 
 /// Space left below which the buffer is renewed before a read.
 const READ_BYTES_MIN: usize = 4 * 1024;
@@ -60,6 +63,8 @@ where
         stream,
         peer,
         input: BytesMut::new(),
+        read_bytes: READ_BYTES_SMALL,
+        input_waits: false,
         out: OutBuf::default(),
         answer: None,
         exchange: None,
@@ -81,6 +86,10 @@ struct Driver<F: Frontend, S> {
     stream: S,
     peer: Peer,
     input: BytesMut,
+    /// What the next read asks for.
+    read_bytes: usize,
+    /// There is input that the front did not want yet.
+    input_waits: bool,
     out: OutBuf,
     /// The request that is being answered.
     answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
@@ -124,7 +133,6 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     async fn turn(&mut self) -> io::Result<()> {
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
         let now = self.conditions.shared.clock.now();
-        let was_deaf = !self.front.wants_input();
         let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
         if let Some(response) = ready.answer {
             self.front.handle_response(now, response, &mut self.out);
@@ -133,14 +141,12 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             self.front.handle_timeout(now, &mut self.out);
         }
         // A front that waits for something leaves its input alone; the news may be just that.
-        if ready.input || (has_news && !self.input.is_empty()) {
-            self.front.handle_input(now, &mut self.input, &mut self.out);
-        }
+        self.handle_input(now, ready.input || (has_news && !self.input.is_empty()));
         if ready.outbox || ready.wrote {
             self.front.handle_outbox(now, &mut self.out);
         }
-        if was_deaf && self.front.wants_input() {
-            self.front.handle_input(now, &mut self.input, &mut self.out);
+        if self.input_waits {
+            self.handle_input(now, false);
         }
         if ready.stop {
             self.told_to_stop = true;
@@ -151,6 +157,25 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+
+    /// Hands the input to the front, unless it is held up; then later.
+    fn handle_input(&mut self, now: Timestamp, is_new: bool) {
+        let is_due = is_new || self.input_waits;
+        let is_held = self.is_held();
+        if is_due && !is_held {
+            self.front.handle_input(now, &mut self.input, &mut self.out);
+            self.input_waits = !self.input.is_empty() && self.is_held();
+        } else {
+            self.input_waits = is_due;
+        }
+    }
+
+    /// Whether the front takes no input for now; it is woken by its outbox when that changes.
+    fn is_held(&self) -> bool {
+        let full = self.front.held_by();
+        !self.front.wants_input()
+            || full.is_some_and(|full| full.wait_for_room(self.front.outbox()))
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
@@ -220,15 +245,31 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     /// Reads once, unless the peer does not take what it is sent or waits for an answer.
     fn poll_input(&mut self, cx: &mut Context<'_>, ready: &mut Ready) -> io::Result<()> {
         let is_full = self.out.len() >= OUT_HIGH_WATER_BYTES;
-        if is_full || self.answer.is_some() || !self.front.wants_input() {
+        if is_full || self.answer.is_some() {
+            return Ok(());
+        }
+        // Beyond one read it is left to the peer; up to that, so that its end is noticed.
+        if self.input_waits && self.input.len() >= READ_BYTES {
             return Ok(());
         }
         if self.input.capacity() - self.input.len() < READ_BYTES_MIN {
-            self.input.reserve(READ_BYTES);
+            self.input.reserve(self.read_bytes);
         }
-        if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
-            ready.end_of_input = read? == 0;
-            ready.input = !ready.end_of_input;
+        let room = self.input.capacity() - self.input.len();
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
+            Poll::Ready(read) => {
+                let bytes = read?;
+                ready.end_of_input = bytes == 0;
+                ready.input = !ready.end_of_input;
+                if bytes == room {
+                    self.read_bytes = READ_BYTES;
+                } else if bytes < READ_BYTES_SMALL {
+                    self.read_bytes = READ_BYTES_SMALL;
+                }
+            }
+            // Nothing comes: others may have the memory.
+            Poll::Pending if self.input.is_empty() => self.input = BytesMut::new(),
+            Poll::Pending => {}
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! it is told to stop, and leaves everything safe.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -54,6 +54,8 @@ pub struct Shared {
     pub connections: [(&'static str, Connections); 5],
     /// What all MQTT connections count.
     pub mqtt: Arc<mqtt::Counters>,
+    /// What all Redis connections share, once there is a listener for them.
+    pub resp: OnceLock<Arc<resp::Server>>,
     /// The numbers of each LAN link, by its name.
     pub lan_links: Vec<(String, Arc<Counters>)>,
 }
@@ -142,6 +144,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             clock,
             mqtt: Arc::default(),
+            resp: OnceLock::new(),
             lan_links: lan_links.collect(),
             broker,
             authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
@@ -247,6 +250,7 @@ impl Gateway {
         self.serve_web_sockets(config, &listeners.mqtt_ws)?;
         let now = self.shared.clock.now();
         let resp = resp::Server::new(settings::resp(config), random()?, now);
+        let resp = Arc::clone(self.shared.resp.get_or_init(|| resp));
         self.serve(
             "resp",
             &listeners.resp,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
-use routing::{Name, OutboxLimits, Policies, RetainedLimits};
+use routing::{Glob, Name, OutboxLimits, Policies, RetainedLimits};
 
-use crate::config::{Config, Listener, Policy, SyncPolicy};
+use crate::config::{Config, Listener, Policy, SyncPolicy, WhenFull};
 use crate::net::websocket::Terms;
 
 /// The core's settings.
@@ -181,6 +181,27 @@ pub fn resp(config: &Config) -> resp::Settings {
         databases: keys.databases,
         keys_max: count(keys.strings_max),
         key_bytes_max: bytes(keys.strings_bytes_max),
+        list_empty_expires_ms: ms(keys.list_empty_expires),
+        queues_max: count(keys.queues_max),
+        waits_for_disk: keys.waits_for_disk,
+        when_full: when_full(keys.when_full),
+        subscriber_rules: keys
+            .subscribers
+            .iter()
+            .map(|rule| resp::SubscriberRule {
+                user: Glob::new(rule.user.clone().into()),
+                name: Glob::new(rule.name.clone().into()),
+                when_full: when_full(rule.when_full),
+            })
+            .collect(),
+        durable: resp::Durable {
+            messages_max: count(keys.durable_messages_max),
+            bytes_max: bytes(keys.durable_bytes_max),
+            expiry_s: u32_of(keys.durable_expiry.as_secs()),
+            window_bytes: keys.durable_window_bytes,
+            settle_ms: ms(keys.durable_settle_time),
+        },
+        has_debug: keys.debug_commands,
         idle_timeout_ms: ms(keys.idle_timeout),
     }
 }
@@ -188,6 +209,15 @@ pub fn resp(config: &Config) -> resp::Settings {
 /// Zero is no limit.
 fn queued_bytes_max(config: &Config) -> Option<usize> {
     Some(bytes(config.mqtt.queued_bytes_max)).filter(|bytes_max| *bytes_max > 0)
+}
+
+const fn when_full(word: WhenFull) -> resp::WhenFull {
+    match word {
+        WhenFull::Disconnect => resp::WhenFull::Disconnect,
+        WhenFull::DropOldest => resp::WhenFull::DropOldest,
+        WhenFull::PausePublisher => resp::WhenFull::PausePublisher,
+        WhenFull::Durable => resp::WhenFull::Durable,
+    }
 }
 
 fn vhost(listener: &Listener) -> Option<Name> {

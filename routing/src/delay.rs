@@ -240,6 +240,7 @@ impl Delays {
         }
         entry(&Entry::QueuePosition {
             queue: self.id,
+            first: Seq(0),
             next: Seq(state.next_seq),
         });
     }

@@ -43,11 +43,18 @@ pub trait Frontend {
     /// The socket is gone, in whatever way: gives everything back to the core. Called once, last.
     fn handle_disconnect(&mut self, now: Timestamp);
 
+    /// The outbox of a receiver for whose sake this publisher is held up: as without
+    /// `wants_input`, while [`Outbox::wait_for_room`] says so.
+    fn held_by(&self) -> Option<&Arc<Outbox>> {
+        None
+    }
+
     /// True when the connection is over: the driver writes what waits in `out` and closes.
     fn is_closing(&self) -> bool;
 
     /// Whether the driver should read on: false while a front leaves its input alone, so that what
-    /// the peer sends waits with the peer. When it turns true again, `handle_input` is called.
+    /// the peer sends waits with the peer, but for one read, by which its end is noticed. When it
+    /// turns true again, `handle_input` is called.
     fn wants_input(&self) -> bool {
         true
     }

@@ -70,4 +70,4 @@ pub use table::BUS;
 pub use time::Timestamp;
 pub use topic::{Glob, TopicFilter, TopicPattern};
 pub use value::{Table, Value};
-pub use vhost::{CloseSession, OpenSession, VHost};
+pub use vhost::{ChannelFilter, CloseSession, OpenSession, OpenSubscriber, VHost};

@@ -79,6 +79,9 @@ pub struct SessionState {
     pub will: Option<Will>,
     /// How long the session outlives its connection, in seconds.
     pub expiry_s: u32,
+    /// What it was given and has not settled returns to its queue with the connection's end: the
+    /// next one is given it again.
+    pub(crate) returns_unsettled: bool,
     consumer: Option<ConsumerId>,
     expires_at: Option<Timestamp>,
     will_at: Option<Timestamp>,
@@ -257,12 +260,16 @@ impl Session {
     /// Cancels the consumer and takes back what it was given but has not begun to send.
     fn stop_consuming(&self, state: &mut SessionState, now: Timestamp, wakes: &mut Wakes) {
         let Some(queue) = self.queue() else { return };
-        if let Some(consumer) = state.consumer.take() {
+        let consumer = state.consumer.take();
+        if let Some(consumer) = consumer {
             queue.cancel(now, consumer, wakes);
         }
         let unsent = self.subscriber.outbox.drain_queue_deliveries();
         let seqs = unsent.iter().filter_map(seq_of).collect::<Vec<_>>();
         queue.untake(now, &seqs, wakes);
+        if let Some(consumer) = consumer.filter(|_| state.returns_unsettled) {
+            queue.release(now, consumer, wakes);
+        }
     }
 
     /// Sets what happens when the connection does not come back: the will after its delay, the

@@ -42,7 +42,12 @@ impl Subscriber {
         matched: &Arc<Matched>,
         enqueue: &mut Enqueue<'_>,
     ) -> Enqueued {
-        let qos = matched.qos().min(message.qos);
+        // A Redis subscriber that has a queue is one that is to miss nothing.
+        let is_kept = matches!(**matched, Matched::Channel | Matched::Glob(_));
+        let qos = match is_kept && self.queue.is_some() {
+            true => message.qos.max(QoS::AtLeastOnce),
+            false => matched.qos().min(message.qos),
+        };
         match &self.queue {
             Some(queue) if qos > QoS::AtMostOnce => {
                 queue.enqueue(now, message, qos, Some(matched), enqueue)

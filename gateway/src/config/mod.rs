@@ -39,7 +39,7 @@ pub use lan::{Codec, Destination, Direction, Interface, LanLink, SourceRange};
 pub use listeners::{Bind, HttpListener, Listener, Listeners, WebSocketListener};
 pub use mqtt::Mqtt;
 pub use policies::{Definition, Policy};
-pub use resp::Resp;
+pub use resp::{Resp, Subscribers, WhenFull};
 pub use storage::{Storage, SyncPolicy};
 pub use users::{ADMINISTRATOR, Authentication, GUEST, Permission, TopicPermission, User, Vhost};
 

@@ -90,6 +90,7 @@ impl Reader<'_> {
             }
             kind::QUEUE_POSITION => Entry::QueuePosition {
                 queue: QueueId(self.u64()?),
+                first: Seq(self.u64()?),
                 next: Seq(self.u64()?),
             },
             kind::RETAINED => Entry::Retained {

@@ -82,9 +82,10 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) {
             put_enqueue(out, &place, *body);
         }
         Entry::Settled { queue, seqs } => put_settled(out, *queue, seqs),
-        Entry::QueuePosition { queue, next } => {
+        Entry::QueuePosition { queue, first, next } => {
             out.push(kind::QUEUE_POSITION);
             put_u64(out, queue.0);
+            put_u64(out, first.0);
             put_u64(out, next.0);
         }
         Entry::Retained { vhost, message } => {

@@ -39,8 +39,12 @@ pub enum Entry {
     },
     /// Messages left a queue.
     Settled { queue: QueueId, seqs: Vec<Seq> },
-    /// Sequence numbers below `next` are used.
-    QueuePosition { queue: QueueId, next: Seq },
+    /// Sequence numbers from `first` to below `next` are used.
+    QueuePosition {
+        queue: QueueId,
+        first: Seq,
+        next: Seq,
+    },
     /// An exchange exists; a delayed one keeps its messages under the identity `delays`.
     ExchangeDeclared {
         vhost: Name,

@@ -9,6 +9,7 @@ mod consumer;
 mod dead_letter;
 mod entry;
 mod home;
+mod list;
 mod policy;
 mod recovery;
 mod settle;
@@ -19,6 +20,7 @@ mod timing;
 pub use consumer::{Consumer, Credit};
 pub(crate) use dead_letter::{keys as message_keys, publish as publish_dead};
 pub(crate) use home::Home;
+pub use list::{End, PutAtEnd};
 pub use policy::{
     DeadLetterStrategy, DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy,
     QueueTerms,
@@ -46,6 +48,10 @@ use backlog::Backlog;
 use consumer::Consumers;
 use dead_letter::{DeadLetter, Stuck};
 use entry::Entry;
+
+/// The sequence number of a queue's first message. There is room below it for what is put before
+/// the head: 2^48 messages, which take years to put there.
+const FIRST_SEQ: u64 = 1 << 48;
 
 /// What `queue.declare-ok` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +124,8 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct State {
+    /// The lowest number that was used: below [`FIRST_SEQ`] once something was put before the head.
+    first_seq: u64,
     next_seq: u64,
     ready: Backlog,
     unsettled: HashMap<Seq, Unsettled, foldhash::fast::RandomState>,
@@ -154,7 +162,8 @@ impl Queue {
         home: Weak<dyn Home>,
     ) -> Arc<Self> {
         let state = State {
-            next_seq: 0,
+            first_seq: FIRST_SEQ,
+            next_seq: FIRST_SEQ,
             ready: Backlog::new(policy.limits.priority_max),
             unsettled: HashMap::default(),
             consumers: Consumers::new(policy.is_single_active),
@@ -248,6 +257,10 @@ impl Queue {
     ) -> Entry {
         let seq = Seq(state.next_seq);
         state.next_seq += 1;
+        self.entry_at(seq, now, message, qos)
+    }
+
+    fn entry_at(&self, seq: Seq, now: Timestamp, message: &Arc<Message>, qos: QoS) -> Entry {
         let queue_expiry = self.policy().ttl_ms.map(|ttl_ms| now.plus_ms(ttl_ms));
         Entry {
             seq,
@@ -271,6 +284,16 @@ impl Queue {
         consumer: Consumer,
         wakes: &mut Wakes,
     ) -> Result<(), Error> {
+        self.consume_at(now, End::Head, consumer, wakes)
+    }
+
+    fn consume_at(
+        self: &Arc<Self>,
+        now: Timestamp,
+        end: End,
+        consumer: Consumer,
+        wakes: &mut Wakes,
+    ) -> Result<(), Error> {
         self.locked(now, wakes, |state, wakes| {
             if state.is_deleted {
                 return Err(Error::NotFound {
@@ -278,7 +301,7 @@ impl Queue {
                     name: self.name.clone(),
                 });
             }
-            if !state.consumers.add(consumer) {
+            if !state.consumers.add(consumer, end) {
                 return Err(Error::ExclusiveUse {
                     name: self.name.clone(),
                 });
@@ -459,6 +482,9 @@ impl Queue {
 
     fn pump_locked(self: &Arc<Self>, state: &mut State, now: Timestamp, wakes: &mut Wakes) {
         while !state.consumers.is_empty() {
+            if self.serve_tail(state, now, wakes) {
+                continue;
+            }
             self.drop_expired(state, now);
             let Some(entry) = state.ready.pop() else {
                 return;

@@ -56,6 +56,8 @@ pub struct QueuePolicy {
     pub ttl_ms: Option<u64>,
     /// How long it stays unused, in milliseconds (`x-expires`).
     pub unused_max_ms: Option<u64>,
+    /// How long it stays while it is empty and unused, in milliseconds (`x-empty-expires`).
+    pub empty_max_ms: Option<u64>,
     /// Whether one consumer gets everything while it is there (`x-single-active-consumer`).
     pub is_single_active: bool,
     /// Whether receivers are told how often a message was handed out before (quorum queues).

@@ -57,6 +57,26 @@ impl Queue {
         })
     }
 
+    /// Acknowledges those of `seqs` that are still this consumer's: after a takeover they are
+    /// another's, who has not seen them yet.
+    pub fn acknowledge_of(
+        self: &Arc<Self>,
+        now: Timestamp,
+        consumer: ConsumerId,
+        seqs: &[Seq],
+        wakes: &mut Wakes,
+    ) {
+        self.locked(now, wakes, |state, wakes| {
+            let mut own = seqs.to_vec();
+            own.retain(|seq| {
+                let unsettled = state.unsettled.get(seq);
+                unsettled.is_some_and(|unsettled| unsettled.consumer == consumer)
+            });
+            self.settle_locked(state, &own, Settlement::Ack);
+            self.pump_locked(state, now, wakes);
+        });
+    }
+
     /// Takes messages back that were offered to a connection and never reached its peer: as if
     /// they had not been handed out.
     pub fn untake(self: &Arc<Self>, now: Timestamp, seqs: &[Seq], wakes: &mut Wakes) {

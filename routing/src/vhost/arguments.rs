@@ -67,6 +67,7 @@ pub(super) struct Declared {
     is_quorum: bool,
     is_single_active: bool,
     priority_max: u8,
+    empty_max_ms: Option<u64>,
     terms: QueueTerms,
 }
 
@@ -85,6 +86,7 @@ pub(super) fn declared(name: &Name, options: &QueueOptions) -> Result<Declared, 
     let key = arguments.dead_letter_key()?;
     Ok(Declared {
         is_quorum,
+        empty_max_ms: arguments.duration_ms("x-empty-expires")?,
         is_single_active: arguments.flag("x-single-active-consumer")?,
         priority_max: arguments.priority_max()?,
         terms: QueueTerms {
@@ -118,6 +120,7 @@ impl Declared {
             },
             ttl_ms: terms.ttl_ms,
             unused_max_ms: terms.unused_max_ms,
+            empty_max_ms: self.empty_max_ms,
             is_single_active: self.is_single_active,
             counts_deliveries: self.is_quorum,
             // A negative number is no limit, and classic queues have none.

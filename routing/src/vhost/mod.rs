@@ -5,6 +5,7 @@
 //! swap it in (`VHost::change`).
 
 mod arguments;
+mod channels;
 mod exchanges;
 mod queues;
 mod recovery;
@@ -14,6 +15,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
+pub use channels::{ChannelFilter, OpenSubscriber};
 pub use exchanges::Declare;
 pub use recovery::Recovery;
 pub use sessions::{CloseSession, OpenSession, SessionCounts, parse_subscription};
@@ -132,6 +134,12 @@ impl VHost {
     #[must_use]
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         self.table.load().queues.values().cloned().collect()
+    }
+
+    /// How many queues there are.
+    #[must_use]
+    pub fn queue_count(&self) -> usize {
+        self.table.load().queues.len()
     }
 
     /// Publishes a message of the core's own making, such as a will, on the bus.

@@ -182,12 +182,18 @@ impl Home for VHost {
     }
 
     fn queue_due(&self, now: Timestamp, queue: &Arc<Queue>, wakes: &mut Wakes) {
-        if queue.policy().unused_max_ms.is_none() {
+        let policy = queue.policy();
+        if policy.unused_max_ms.is_none() && policy.empty_max_ms.is_none() {
             queue.due(now, wakes);
             return;
         }
         // Locked before the queue ends, so that nobody declares it in between.
         let mut topology = self.topology.lock();
+        let place = Destination::Queue(queue.name.clone());
+        // An empty list that somebody has bound is in use.
+        if policy.unused_max_ms.is_none() && topology.bindings_to.contains_key(&place) {
+            queue.touch(now, wakes);
+        }
         if queue.due(now, wakes) {
             self.remove_queue(&mut topology, queue, wakes);
         }

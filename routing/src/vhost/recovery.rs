@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::exchanges::{add_binding, remove_binding};
 use super::queues::insert_queue;
 use super::sessions::NewSession;
-use super::{VHost, parse_subscription};
+use super::{ChannelFilter, VHost, parse_subscription};
 use crate::broker::Broker;
 use crate::delay::Delays;
 use crate::exchange::Exchange;
@@ -124,7 +124,9 @@ impl<'a> Recovery<'a> {
                 self.restore(queue, restored, None);
             }
             Entry::Settled { queue, seqs } => self.restore_settled(queue, &seqs),
-            Entry::QueuePosition { queue, next } => self.restore_position(queue, next),
+            Entry::QueuePosition { queue, first, next } => {
+                self.restore_position(queue, first, next);
+            }
             Entry::Retained { vhost, message } => {
                 if let Some(vhost) = self.broker.vhost(&vhost) {
                     vhost.retained.lock().put(&message);
@@ -175,9 +177,9 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    fn restore_position(&self, queue: QueueId, next: Seq) {
+    fn restore_position(&self, queue: QueueId, first: Seq, next: Seq) {
         if let Some(queue) = self.queues.get(&queue) {
-            queue.restore_position(next);
+            queue.restore_position(first, next);
         } else if let Some(delays) = self.delays.get(&queue) {
             delays.restore_position(next);
         }
@@ -395,6 +397,11 @@ impl VHost {
     }
 
     fn restore_subscription(&self, session: &Session, filter: &Name, options: SubscriptionOptions) {
+        if let Some(channels) = ChannelFilter::of_session(filter) {
+            self.subscribe_channels(&session.subscriber, &[channels]);
+            session.with(|state| state.subscriptions.insert(filter.clone(), options));
+            return;
+        }
         let Some((group, parsed)) = parse_subscription(filter) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Topology, VHost};
+use super::{ChannelFilter, Topology, VHost};
 use crate::delivery::{Matched, Source};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, QueueId, SessionId, SubscriberId};
@@ -418,6 +418,9 @@ impl VHost {
     }
 
     pub(super) fn remove_subscription(&self, subscriber: SubscriberId, filter: &Name) {
+        if let Some(channels) = ChannelFilter::of_session(filter) {
+            return self.unsubscribe_channels(subscriber, &[channels]);
+        }
         let Some((group, parsed)) = parse_subscription(filter) else {
             return;
         };

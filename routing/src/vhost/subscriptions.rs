@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::VHost;
+use super::{ChannelFilter, VHost};
 use crate::delivery::Matched;
 use crate::ids::SubscriberId;
 use crate::message::Message;
@@ -16,7 +16,7 @@ use crate::shared::SharedGroup;
 use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::table::{FilterEntry, FilterKey, RouteTable};
 use crate::time::Timestamp;
-use crate::topic::{Glob, Segment, TopicFilter};
+use crate::topic::{Segment, TopicFilter};
 
 /// Subscriptions of MQTT sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,33 +135,41 @@ impl VHost {
         counts
     }
 
-    /// Subscribes to a Redis channel.
-    pub fn subscribe_channel(&self, subscriber: &Arc<Subscriber>, channel: Bytes) {
+    /// Subscribes to Redis channels and patterns, in one change of the route table.
+    pub fn subscribe_channels(&self, subscriber: &Arc<Subscriber>, filters: &[ChannelFilter]) {
         self.change(&mut self.topology.lock(), |_, table| {
-            let subscribers = table.channels.entry(channel).or_default();
-            subscribers.insert(subscriber.id, Arc::clone(subscriber));
+            for filter in filters {
+                let subscribers = match filter.clone() {
+                    ChannelFilter::Channel(channel) => table.channels.entry(channel),
+                    ChannelFilter::ShardChannel(channel) => table.shard_channels.entry(channel),
+                    ChannelFilter::Glob(glob) => {
+                        let subscriber_of = Arc::clone(subscriber);
+                        table.globs.insert(glob, subscriber.id, subscriber_of);
+                        continue;
+                    }
+                };
+                let subscribers = subscribers.or_default();
+                subscribers.insert(subscriber.id, Arc::clone(subscriber));
+            }
         });
     }
 
-    /// Ends a subscription to a Redis channel.
-    pub fn unsubscribe_channel(&self, subscriber: SubscriberId, channel: &Bytes) {
+    /// Ends subscriptions to Redis channels and patterns, in one change of the route table.
+    pub fn unsubscribe_channels(&self, subscriber: SubscriberId, filters: &[ChannelFilter]) {
         self.change(&mut self.topology.lock(), |_, table| {
-            remove_from(&mut table.channels, channel, subscriber);
-        });
-    }
-
-    /// Subscribes to a Redis shard channel: a name space of its own, without patterns.
-    pub fn subscribe_shard_channel(&self, subscriber: &Arc<Subscriber>, channel: Bytes) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            let subscribers = table.shard_channels.entry(channel).or_default();
-            subscribers.insert(subscriber.id, Arc::clone(subscriber));
-        });
-    }
-
-    /// Ends a subscription to a Redis shard channel.
-    pub fn unsubscribe_shard_channel(&self, subscriber: SubscriberId, channel: &Bytes) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            remove_from(&mut table.shard_channels, channel, subscriber);
+            for filter in filters {
+                match filter {
+                    ChannelFilter::Channel(channel) => {
+                        remove_from(&mut table.channels, channel, subscriber);
+                    }
+                    ChannelFilter::ShardChannel(channel) => {
+                        remove_from(&mut table.shard_channels, channel, subscriber);
+                    }
+                    ChannelFilter::Glob(glob) => {
+                        table.globs.remove(glob, &subscriber);
+                    }
+                }
+            }
         });
     }
 
@@ -174,22 +182,6 @@ impl VHost {
     ) -> Published {
         let route = self.table.load().shard_route(message.address.as_bytes());
         route.deliver(now, message, enqueue)
-    }
-
-    /// Subscribes to a Redis pattern.
-    pub fn subscribe_glob(&self, subscriber: &Arc<Subscriber>, glob: Glob) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            table
-                .globs
-                .insert(glob, subscriber.id, Arc::clone(subscriber));
-        });
-    }
-
-    /// Ends a subscription to a Redis pattern.
-    pub fn unsubscribe_glob(&self, subscriber: SubscriberId, glob: &Glob) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            table.globs.remove(glob, &subscriber);
-        });
     }
 
     /// Redis channels that somebody subscribes to, in no order.
