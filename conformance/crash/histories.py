@@ -3,6 +3,8 @@
 A publisher and a subscriber keep their sessions; the gateway is killed at a random moment of the traffic and
 started again. Then: every message that the publisher saw settled has arrived, one of QoS 2 exactly once, and each
 QoS in its order. `SESSION_ROUNDS` says how often (10 if it says nothing; 100 for a thorough run).
+
+It runs when it is named, and fails: identifiers of QoS 2 deliveries are not journalled (docs/mqtt.md).
 """
 
 import os
@@ -20,7 +22,6 @@ CONFIG = "[mqtt]\nqueued_max = 1000000\n"
 TOPIC = "plant/history"
 
 
-@pytest.mark.xfail(reason="identifiers of QoS 2 deliveries are not journalled yet", strict=True)
 @pytest.mark.timeout(60 + ROUNDS * 20)
 def test_sessions_lose_nothing_and_double_no_qos_2_message(start_gateway):
     gateway, chance = start_gateway(CONFIG), random.Random(4)
