@@ -26,7 +26,8 @@ def debian_source(name: str) -> Path:
     if not home.exists():
         lists = CACHE / "apt"
         (lists / "partial").mkdir(parents=True, exist_ok=True)
-        sources = lists / "source.sources"
+        # Not among the lists: apt removes there what it does not know.
+        sources = CACHE / "source.sources"
         binary = Path("/etc/apt/sources.list.d/debian.sources").read_text()
         sources.write_text(binary.replace("Types: deb\n", "Types: deb-src\n"))
         options = ["-qq", "-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=/dev/null", "-o",
