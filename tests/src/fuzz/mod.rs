@@ -8,7 +8,7 @@
 mod connections;
 mod packets;
 
-pub use connections::{amqp_connection, mqtt_connection, resp_connection};
+pub use connections::{IDENTITY, amqp_connection, mqtt_connection, resp_connection};
 pub use packets::mqtt_packets;
 
 /// A target: its name is that of its folder in `tests/corpus` and of its file in `fuzz_targets`.
