@@ -4,7 +4,12 @@
 //! timer, an answer to a request, the end of the gateway), hands all of it to the front, and
 //! writes what came of it with one vectored write. So a burst of frames costs one read, one
 //! wake-up per receiver and one write.
+//!
+//! Buffers belong to the thread, not to the connection: each borrows them for a turn and keeps
+//! only what holds the beginning of a frame or could not be written. So an idle connection has
+//! none, and a busy thread works on memory that its caches hold.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -45,14 +50,28 @@ pub struct Conditions {
     pub anonymous: Anonymous,
 }
 
-/// Drives a connection until it is over.
-pub async fn drive<F, S>(id: ConnectionId, front: F, stream: S, peer: Peer, conditions: Conditions)
+thread_local! {
+    /// Between turns, what the next one reads into.
+    static SPARE_INPUT: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    /// Between turns, what the next one answers into.
+    static SPARE_OUT: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+}
+
+/// Drives a connection until it is over. Its state has one place in memory for all its life: a
+/// future that held it would hold it once for each function that passes it on.
+pub fn drive<F, S>(
+    id: ConnectionId,
+    front: F,
+    stream: S,
+    peer: Peer,
+    conditions: Conditions,
+) -> impl Future<Output = ()>
 where
     F: Frontend + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let stop = conditions.shared.shutdown.token().clone();
-    let mut driver = Driver {
+    let driver = Box::new(Driver {
         id,
         front,
         stream,
@@ -62,13 +81,12 @@ where
         answer: None,
         sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         stopping: Box::pin(stop.cancelled_owned()),
+        awaits_stop: false,
         told_to_stop: false,
         is_done: false,
         conditions,
-    };
-    while driver.turn().await.is_ok() && !driver.front.is_closing() {}
-    driver.disconnect();
-    driver.say_goodbye().await;
+    });
+    driver.run()
 }
 
 struct Driver<F: Frontend, S> {
@@ -82,6 +100,7 @@ struct Driver<F: Frontend, S> {
     answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
     sleep: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    awaits_stop: bool,
     told_to_stop: bool,
     is_done: bool,
     conditions: Conditions,
@@ -112,10 +131,20 @@ impl Ready {
 }
 
 impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
+    async fn run(mut self: Box<Self>) {
+        while self.turn().await.is_ok() && !self.front.is_closing() {}
+        self.disconnect();
+        Box::pin(self.say_goodbye()).await;
+    }
+
     /// Waits for something, handles it, writes. An error ends the connection: the peer is gone.
     async fn turn(&mut self) -> io::Result<()> {
-        self.set_timer();
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
+        if self.out.is_empty()
+            && let Some(spare) = SPARE_OUT.take()
+        {
+            self.out.lend(spare);
+        }
         let now = self.conditions.shared.clock.now();
         let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
         if let Some(response) = ready.answer {
@@ -127,6 +156,9 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         // A front that waits for something leaves its input alone; the news may be just that.
         if ready.input || (has_news && !self.input.is_empty()) {
             self.front.handle_input(now, &mut self.input, &mut self.out);
+            if self.input.is_empty() {
+                SPARE_INPUT.set(Some(std::mem::take(&mut self.input)));
+            }
         }
         if ready.outbox || ready.wrote {
             self.front.handle_outbox(now, &mut self.out);
@@ -136,6 +168,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             self.front.handle_shutdown(now, &mut self.out);
         }
         self.ask();
+        self.release_out();
         if ready.end_of_input {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -154,9 +187,8 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         }
         let has_room = self.out.len() < OUT_HIGH_WATER_BYTES;
         ready.outbox = has_room && self.front.outbox().poll_stirred(self.id, cx).is_ready();
-        ready.timer =
-            self.front.poll_timeout().is_some() && self.sleep.as_mut().poll(cx).is_ready();
-        ready.stop = !self.told_to_stop && self.stopping.as_mut().poll(cx).is_ready();
+        ready.timer = self.poll_timer(cx);
+        ready.stop = !self.told_to_stop && self.poll_stop(cx);
         if ready.is_any() {
             Poll::Ready(Ok(ready))
         } else {
@@ -185,7 +217,14 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             flushed?;
         }
         ready.wrote = was_full && self.out.len() < OUT_HIGH_WATER_BYTES;
+        self.release_out();
         Ok(())
+    }
+
+    fn release_out(&mut self) {
+        if let Some(spare) = self.out.release() {
+            SPARE_OUT.set(Some(spare));
+        }
     }
 
     /// Reads once, unless the peer does not take what it is sent or waits for an answer.
@@ -193,23 +232,53 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         if self.out.len() >= OUT_HIGH_WATER_BYTES || self.answer.is_some() {
             return Ok(());
         }
-        if self.input.capacity() - self.input.len() < READ_BYTES_MIN {
-            self.input.reserve(READ_BYTES);
+        let mut input = if self.input.is_empty() {
+            SPARE_INPUT.take().unwrap_or_default()
+        } else {
+            std::mem::take(&mut self.input)
+        };
+        if input.capacity() - input.len() < READ_BYTES_MIN {
+            input.reserve(READ_BYTES);
         }
-        if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
+        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut input);
+        if input.is_empty() {
+            SPARE_INPUT.set(Some(input));
+        } else {
+            self.input = input;
+        }
+        if let Poll::Ready(read) = read {
             ready.end_of_input = read? == 0;
             ready.input = !ready.end_of_input;
         }
         Ok(())
     }
 
-    fn set_timer(&mut self) {
-        if let Some(at) = self.front.poll_timeout() {
-            let at = self.conditions.shared.clock.instant_of(at);
-            if self.sleep.deadline() != at {
-                self.sleep.as_mut().reset(at);
-            }
+    /// Whether the gateway stops. All connections wait for one signal, behind one lock, so each
+    /// asks once to be woken and looks at a flag from then on.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> bool {
+        if !std::mem::replace(&mut self.awaits_stop, true) {
+            return self.stopping.as_mut().poll(cx).is_ready();
         }
+        self.conditions.shared.shutdown.has_begun()
+    }
+
+    /// Whether the front's moment has come. A moment that moves away, as it does with each packet
+    /// of a client with a keep alive, leaves the timer as it is until that fires.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.front.poll_timeout() else {
+            return false;
+        };
+        let at = self.conditions.shared.clock.instant_of(at);
+        if at < self.sleep.deadline() {
+            self.sleep.as_mut().reset(at);
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            if self.sleep.deadline() >= at {
+                return true;
+            }
+            self.sleep.as_mut().reset(at);
+        }
+        false
     }
 
     /// Passes the front's question on.
