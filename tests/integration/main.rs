@@ -6,6 +6,7 @@ mod across;
 mod corpus;
 mod durability;
 mod mqtt;
+mod mqtt_slow;
 mod reload;
 mod requirements;
 mod shutdown;
