@@ -16,6 +16,5 @@ pub mod net;
 pub mod passwd;
 pub mod settings;
 pub mod shutdown;
-pub mod system_topics;
 
 pub use gateway::{Gateway, Shared, StartError};

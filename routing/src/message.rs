@@ -76,8 +76,6 @@ pub struct Message {
     pub publisher: Option<SubscriberId>,
     /// What it has died of, if it was dead-lettered.
     pub deaths: Option<Arc<Deaths>>,
-    /// Whether a delayed exchange has kept it; it is delayed once.
-    pub is_delayed: bool,
     properties: OnceLock<Box<Properties>>,
     forms: OnceLock<Box<[OnceLock<Bytes>; WIRE_FORMS]>>,
 }
@@ -97,7 +95,6 @@ pub struct MessageBuilder {
     pub retain: bool,
     pub publisher: Option<SubscriberId>,
     pub deaths: Option<Arc<Deaths>>,
-    pub is_delayed: bool,
 }
 
 impl MessageBuilder {
@@ -121,7 +118,6 @@ impl MessageBuilder {
             retain: false,
             publisher: None,
             deaths: None,
-            is_delayed: false,
         }
     }
 
@@ -140,7 +136,6 @@ impl MessageBuilder {
             retain: self.retain,
             publisher: self.publisher,
             deaths: self.deaths,
-            is_delayed: self.is_delayed,
             properties: OnceLock::new(),
             forms: OnceLock::new(),
         })
@@ -193,7 +188,6 @@ impl Message {
             retain: self.retain,
             publisher: self.publisher,
             deaths: self.deaths.clone(),
-            is_delayed: self.is_delayed,
         }
     }
 

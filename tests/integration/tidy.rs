@@ -19,10 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("protocols/resp", &["routing"]),
     ("routing", &[]),
     ("storage", &[]),
-    (
-        "tests",
-        &["amqp", "gateway", "mqtt", "resp", "routing", "storage"],
-    ),
+    ("tests", &["gateway", "storage"]),
 ];
 
 /// Foreign crates that only these crates of the workspace may name.
@@ -32,7 +29,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("socket2", &["gateway"]),
     ("amq-protocol", &["protocols/amqp"]),
     ("mqttbytes", &["protocols/mqtt"]),
-    ("redis-protocol", &["protocols/resp", "tests"]),
+    ("redis-protocol", &["protocols/resp"]),
 ];
 
 fn root() -> PathBuf {

@@ -1,7 +1,3 @@
-//! The sockets, and what may stand between one and a protocol's state machine.
+//! The sockets.
 
 pub mod lan;
-pub mod proxy;
-pub mod stream;
-pub mod unix;
-pub mod websocket;

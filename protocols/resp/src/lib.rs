@@ -8,14 +8,12 @@ mod command;
 mod connection;
 mod error;
 mod keyspace;
-mod monitor;
 mod server;
 mod settings;
 mod translate;
-mod tunables;
 pub mod wire;
 
 pub use connection::Connection;
 pub use server::{Counters, Server};
-pub use settings::{Durable, OutputLimit, Settings, SubscriberRule, WhenFull};
+pub use settings::{OutputLimit, Settings};
 pub use translate::ORIGIN;

@@ -39,19 +39,14 @@ pub enum Entry {
     },
     /// Messages left a queue.
     Settled { queue: QueueId, seqs: Vec<Seq> },
-    /// Sequence numbers from `first` to below `next` are used.
-    QueuePosition {
-        queue: QueueId,
-        first: Seq,
-        next: Seq,
-    },
-    /// An exchange exists; a delayed one keeps its messages under the identity `delays`.
+    /// Sequence numbers below `next` are used.
+    QueuePosition { queue: QueueId, next: Seq },
+    /// An exchange exists.
     ExchangeDeclared {
         vhost: Name,
         name: Name,
         kind: ExchangeKind,
         options: ExchangeOptions,
-        delays: Option<QueueId>,
     },
     /// An exchange is gone.
     ExchangeDeleted { vhost: Name, name: Name },

@@ -119,9 +119,7 @@ impl Connection {
         let State::AwaitIdentity { mechanism } = &self.state else {
             return;
         };
-        let Response::Authenticated(answer) = response else {
-            return;
-        };
+        let Response::Authenticated(answer) = response;
         match answer {
             Ok(identity) => {
                 self.put(out, ConnectionReply::Tune(self.offer()));

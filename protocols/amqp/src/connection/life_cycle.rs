@@ -95,8 +95,7 @@ impl Connection {
         match self.channels.get_mut(&id) {
             Some(channel) if channel.state == ChannelState::AwaitCloseOk => {
                 // Both sides close at once: the client's answer to ours is still to come.
-                let close_ok = Reply::Channel(ChannelReply::CloseOk);
-                put_reply(channel.held.behind(out), id, close_ok);
+                put_reply(out, id, Reply::Channel(ChannelReply::CloseOk));
             }
             Some(channel) => {
                 channel.release(shared, now);

@@ -25,8 +25,6 @@ pub mod table;
 
 #[cfg(test)]
 mod allocation_tests;
-#[cfg(test)]
-mod speed_tests;
 
 use routing::OutBuf;
 
@@ -88,7 +86,7 @@ pub enum Malformed {
     #[error("field table with too many values")]
     TableValues,
     /// No such method, or one that only a server sends.
-    #[error("unimplemented method")]
+    #[error("unknown method {class}.{method}")]
     UnknownMethod {
         /// The class id.
         class: u16,

@@ -35,11 +35,6 @@ fn keys() {
 }
 
 #[test]
-fn lists() {
-    replay(include_str!("transcripts/lists.txt"));
-}
-
-#[test]
 fn ordering() {
     replay(include_str!("transcripts/ordering.txt"));
 }
