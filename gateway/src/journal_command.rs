@@ -21,7 +21,7 @@ pub enum JournalCommandError {
     #[error("{0} is no data directory: it has no journal")]
     NoJournal(String),
     /// The report could not be written.
-    #[error("cannot write the report: {0}")]
+    #[error("cannot write the report")]
     Io(#[from] io::Error),
 }
 
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use storage::{Journal, Settings, Urgency};
 
-    /// A data directory with one record, and without the last clean mark's help.
+    /// A data directory with one record, left by a clean stop.
     fn data_dir() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(dir.path());
