@@ -18,11 +18,19 @@ use blake2::Blake2sMac256;
 use blake2::digest::{FixedOutput, KeyInit, Mac};
 use bytes::Bytes;
 use regex::Regex;
-use routing::{AuthError, Credentials, Identity, Name, Peer, Permissions};
+use routing::permission::key_pattern;
+use routing::{
+    AuthError, Credentials, Identity, Name, Peer, Permissions, SaslReply, SaslStep,
+    TopicPermissions,
+};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::task::spawn_blocking;
 
-use crate::config::{Config, Permission, User};
+use crate::config::{Config, Permission, TopicPermission, User};
+
+mod scram;
+
+pub use scram::{Exchange, Verifier};
 
 /// Whether a listener lets clients without credentials in from other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +58,7 @@ pub struct Authenticator {
 struct Account {
     identity: Arc<Identity>,
     password_hash: Option<String>,
+    verifier: Option<Verifier>,
     loopback_only: bool,
     proved: Mutex<Option<Proof>>,
 }
@@ -115,6 +124,52 @@ impl Authenticator {
         }
     }
 
+    /// Takes a step of SCRAM-SHA-256, which is quick: the slow part is the client's. `exchange` is
+    /// what the step before left.
+    ///
+    /// # Errors
+    /// [`AuthError`]; the exchange is over then.
+    pub fn sasl(
+        &self,
+        exchange: &mut Option<Exchange>,
+        step: &SaslStep,
+        peer: Peer,
+    ) -> Result<SaslReply, AuthError> {
+        let message = std::str::from_utf8(&step.data).map_err(|_| AuthError::BadCredentials)?;
+        if step.is_first {
+            let nonce = scram::nonce().map_err(|_| AuthError::BadCredentials)?;
+            let begun = Exchange::begin(message, &nonce, |user| self.verifier(user));
+            let (begun, challenge) = begun.ok_or(AuthError::BadCredentials)?;
+            *exchange = Some(begun);
+            return Ok(SaslReply::Challenge(challenge.into()));
+        }
+        let begun = exchange.take().ok_or(AuthError::BadCredentials)?;
+        let proved = begun.finish(message).ok_or(AuthError::BadCredentials)?;
+        let account = self.accounts.get(&proved.user);
+        // Unknown users have a verifier that nobody can fit, but it is no proof of anything.
+        let account = account.filter(|account| account.verifier.is_some());
+        let account = account.ok_or(AuthError::BadCredentials)?;
+        if account.loopback_only && !peer.is_loopback {
+            return Err(AuthError::LoopbackOnly);
+        }
+        Ok(SaslReply::Done {
+            identity: Arc::clone(&account.identity),
+            data: proved.message.into(),
+        })
+    }
+
+    /// A user's verifier; for one that does not exist, one that looks the same each time.
+    fn verifier(&self, user: &str) -> Verifier {
+        let known = self
+            .accounts
+            .get(user)
+            .and_then(|account| account.verifier.clone());
+        known.unwrap_or_else(|| {
+            let seed: Tag = self.tag(user.as_bytes()).finalize_fixed().into();
+            Verifier::decoy(&seed)
+        })
+    }
+
     /// How many passwords had to be hashed.
     #[must_use]
     pub fn slow_checks(&self) -> u64 {
@@ -167,6 +222,7 @@ impl Account {
         Ok(Self {
             identity: Arc::new(identity(user).map_err(io::Error::other)?),
             password_hash: user.password_hash.clone(),
+            verifier: user.scram_sha256.clone(),
             loopback_only: user.loopback_only,
             proved: Mutex::default(),
         })
@@ -192,7 +248,32 @@ fn identity(user: &User) -> Result<Identity, regex::Error> {
             .iter()
             .map(patterns)
             .collect::<Result<_, _>>()?,
+        topic_permissions: user
+            .topic_permissions
+            .iter()
+            .map(|permission| keys(user, permission))
+            .collect::<Result<_, _>>()?,
     })
+}
+
+/// A topic permission in the core's words, by its virtual host and exchange.
+fn keys(
+    user: &User,
+    permission: &TopicPermission,
+) -> Result<((Name, Name), TopicPermissions), regex::Error> {
+    let pattern = |text: &str| key_pattern(text, &user.name, &permission.vhost);
+    let except = |text: &String| (!text.is_empty()).then(|| pattern(text)).transpose();
+    let patterns = TopicPermissions {
+        write: pattern(&permission.write)?,
+        read: pattern(&permission.read)?,
+        write_except: except(&permission.write_except)?,
+        read_except: except(&permission.read_except)?,
+    };
+    let at = (
+        Name::from(permission.vhost.as_str()),
+        Name::from(permission.exchange.as_str()),
+    );
+    Ok((at, patterns))
 }
 
 /// A guard's value is whole at every instant, so a panic elsewhere cannot have left it broken.

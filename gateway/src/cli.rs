@@ -34,7 +34,11 @@ pub enum Command {
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Read a password and print its hash for `password_hash` of a user
-    Passwd,
+    Passwd {
+        /// Print its SCRAM verifier for `scram_sha256` instead
+        #[arg(long)]
+        scram: bool,
+    },
 }
 
 /// What can be done with a data directory.
@@ -110,7 +114,10 @@ mod tests {
             "--log=debug",
         ]);
         let config = arguments.load().unwrap();
-        assert_eq!(config.listeners.amqp.bind, ["127.0.0.1:0".parse().unwrap()]);
+        assert_eq!(
+            config.listeners.amqp.bind,
+            [crate::config::Bind::Tcp("127.0.0.1:0".parse().unwrap())]
+        );
         assert_eq!(config.storage.data_dir, PathBuf::from("b"));
         assert_eq!(config.log.level, "debug");
     }
@@ -123,7 +130,9 @@ mod tests {
 
     #[test]
     fn passwd_takes_no_configuration() {
-        assert_eq!(parse(&["passwd"]).command, Some(Command::Passwd));
+        let passwd = |scram| Some(Command::Passwd { scram });
+        assert_eq!(parse(&["passwd"]).command, passwd(false));
+        assert_eq!(parse(&["passwd", "--scram"]).command, passwd(true));
         assert!(Arguments::try_parse_from(["busbar", "--check", "passwd"]).is_err());
     }
 }

@@ -36,6 +36,12 @@ impl Clock {
             .plus_ms(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
+    /// So long from now.
+    #[must_use]
+    pub fn after(&self, duration: Duration) -> Instant {
+        Instant::now() + duration
+    }
+
     /// Since the gateway started.
     #[must_use]
     pub fn uptime(&self) -> Duration {

@@ -14,18 +14,21 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use routing::frontend::OUT_HIGH_WATER_BYTES;
-use routing::{ConnectionId, Frontend, OutBuf, Peer, Request, Response};
+use routing::{ConnectionId, Frontend, OutBuf, Peer, Request, Response, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::auth::Anonymous;
+use crate::auth::{Anonymous, Exchange};
 use crate::gateway::Shared;
 
 /// Free space a read asks for: one read takes 16 frames of AMQP's usual size, or hundreds of small
 /// packets.
 const READ_BYTES: usize = 64 * 1024;
+
+/// What a read asks for while the peer sends little. An idle connection keeps no buffer at all.
+const READ_BYTES_SMALL: usize = 8 * 1024;
 
 /// Space left below which the buffer is renewed before a read.
 const READ_BYTES_MIN: usize = 4 * 1024;
@@ -43,6 +46,8 @@ pub struct Conditions {
     pub shared: Arc<Shared>,
     /// Whether clients without credentials are let in.
     pub anonymous: Anonymous,
+    /// How long a client may take nothing of what waits for it; none is for ever.
+    pub write_timeout: Option<Duration>,
 }
 
 /// Drives a connection until it is over.
@@ -58,12 +63,16 @@ where
         stream,
         peer,
         input: BytesMut::new(),
+        read_bytes: READ_BYTES_SMALL,
+        input_waits: false,
         out: OutBuf::default(),
         answer: None,
+        exchange: None,
         sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         stopping: Box::pin(stop.cancelled_owned()),
         told_to_stop: false,
         is_done: false,
+        stalled_until: None,
         conditions,
     };
     while driver.turn().await.is_ok() && !driver.front.is_closing() {}
@@ -77,13 +86,21 @@ struct Driver<F: Frontend, S> {
     stream: S,
     peer: Peer,
     input: BytesMut,
+    /// What the next read asks for.
+    read_bytes: usize,
+    /// There is input that the front did not want yet.
+    input_waits: bool,
     out: OutBuf,
     /// The request that is being answered.
     answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
+    /// A SASL exchange between two of its steps.
+    exchange: Option<Exchange>,
     sleep: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     told_to_stop: bool,
     is_done: bool,
+    /// When a client that takes nothing of what waits for it is given up.
+    stalled_until: Option<Instant>,
     conditions: Conditions,
 }
 
@@ -114,7 +131,6 @@ impl Ready {
 impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     /// Waits for something, handles it, writes. An error ends the connection: the peer is gone.
     async fn turn(&mut self) -> io::Result<()> {
-        self.set_timer();
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
         let now = self.conditions.shared.clock.now();
         let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
@@ -125,11 +141,12 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             self.front.handle_timeout(now, &mut self.out);
         }
         // A front that waits for something leaves its input alone; the news may be just that.
-        if ready.input || (has_news && !self.input.is_empty()) {
-            self.front.handle_input(now, &mut self.input, &mut self.out);
-        }
+        self.handle_input(now, ready.input || (has_news && !self.input.is_empty()));
         if ready.outbox || ready.wrote {
             self.front.handle_outbox(now, &mut self.out);
+        }
+        if self.input_waits {
+            self.handle_input(now, false);
         }
         if ready.stop {
             self.told_to_stop = true;
@@ -142,10 +159,30 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         Ok(())
     }
 
+    /// Hands the input to the front, unless it is held up; then later.
+    fn handle_input(&mut self, now: Timestamp, is_new: bool) {
+        let is_due = is_new || self.input_waits;
+        let is_held = self.is_held();
+        if is_due && !is_held {
+            self.front.handle_input(now, &mut self.input, &mut self.out);
+            self.input_waits = !self.input.is_empty() && self.is_held();
+        } else {
+            self.input_waits = is_due;
+        }
+    }
+
+    /// Whether the front takes no input for now; it is woken by its outbox when that changes.
+    fn is_held(&self) -> bool {
+        let full = self.front.held_by();
+        !self.front.wants_input()
+            || full.is_some_and(|full| full.wait_for_room(self.front.outbox()))
+    }
+
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
         let mut ready = Ready::default();
         self.poll_write(cx, &mut ready)?;
         self.poll_input(cx, &mut ready)?;
+        self.set_timer();
         if let Some(answer) = &mut self.answer
             && let Poll::Ready(answered) = answer.as_mut().poll(cx)
         {
@@ -154,8 +191,13 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         }
         let has_room = self.out.len() < OUT_HIGH_WATER_BYTES;
         ready.outbox = has_room && self.front.outbox().poll_stirred(self.id, cx).is_ready();
-        ready.timer =
-            self.front.poll_timeout().is_some() && self.sleep.as_mut().poll(cx).is_ready();
+        if self.has_timer() && self.sleep.as_mut().poll(cx).is_ready() {
+            let slept_until = self.sleep.deadline();
+            if self.stalled_until.is_some_and(|until| until <= slept_until) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            ready.timer = true;
+        }
         ready.stop = !self.told_to_stop && self.stopping.as_mut().poll(cx).is_ready();
         if ready.is_any() {
             Poll::Ready(Ok(ready))
@@ -167,6 +209,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     /// Writes what it can. Having come below the high-water mark is news: deliveries go on.
     fn poll_write(&mut self, cx: &mut Context<'_>, ready: &mut Ready) -> io::Result<()> {
         let was_full = self.out.len() >= OUT_HIGH_WATER_BYTES;
+        let before = self.out.len();
         while !self.out.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = self.out.io_slices(&mut slices);
@@ -180,44 +223,90 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
                 written => self.out.advance(written),
             }
         }
+        // A transport with frames of its own may hold some back, and has asked to be woken.
+        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
+            flushed?;
+        }
+        self.note_stall(self.out.len() < before);
         ready.wrote = was_full && self.out.len() < OUT_HIGH_WATER_BYTES;
         Ok(())
     }
 
+    /// A client that takes nothing is given its time, and anew whenever it takes something.
+    fn note_stall(&mut self, has_progress: bool) {
+        if self.out.is_empty() {
+            self.stalled_until = None;
+        } else if has_progress || self.stalled_until.is_none() {
+            let timeout = self.conditions.write_timeout;
+            self.stalled_until = timeout.map(|timeout| self.conditions.shared.clock.after(timeout));
+        }
+    }
+
     /// Reads once, unless the peer does not take what it is sent or waits for an answer.
     fn poll_input(&mut self, cx: &mut Context<'_>, ready: &mut Ready) -> io::Result<()> {
-        if self.out.len() >= OUT_HIGH_WATER_BYTES || self.answer.is_some() {
+        let is_full = self.out.len() >= OUT_HIGH_WATER_BYTES;
+        if is_full || self.answer.is_some() {
+            return Ok(());
+        }
+        // Beyond one read it is left to the peer; up to that, so that its end is noticed.
+        if self.input_waits && self.input.len() >= READ_BYTES {
             return Ok(());
         }
         if self.input.capacity() - self.input.len() < READ_BYTES_MIN {
-            self.input.reserve(READ_BYTES);
+            self.input.reserve(self.read_bytes);
         }
-        if let Poll::Ready(read) = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
-            ready.end_of_input = read? == 0;
-            ready.input = !ready.end_of_input;
+        let room = self.input.capacity() - self.input.len();
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
+            Poll::Ready(read) => {
+                let bytes = read?;
+                ready.end_of_input = bytes == 0;
+                ready.input = !ready.end_of_input;
+                if bytes == room {
+                    self.read_bytes = READ_BYTES;
+                } else if bytes < READ_BYTES_SMALL {
+                    self.read_bytes = READ_BYTES_SMALL;
+                }
+            }
+            // Nothing comes: others may have the memory.
+            Poll::Pending if self.input.is_empty() => self.input = BytesMut::new(),
+            Poll::Pending => {}
         }
         Ok(())
     }
 
+    fn has_timer(&self) -> bool {
+        self.stalled_until.is_some() || self.front.poll_timeout().is_some()
+    }
+
+    /// Sets the alarm for whatever is first.
     fn set_timer(&mut self) {
-        if let Some(at) = self.front.poll_timeout() {
-            let at = self.conditions.shared.clock.instant_of(at);
-            if self.sleep.deadline() != at {
-                self.sleep.as_mut().reset(at);
-            }
+        let due = self.front.poll_timeout();
+        let due = due.map(|at| self.conditions.shared.clock.instant_of(at));
+        if let Some(at) = due.into_iter().chain(self.stalled_until).min()
+            && self.sleep.deadline() != at
+        {
+            self.sleep.as_mut().reset(at);
         }
     }
 
     /// Passes the front's question on.
     fn ask(&mut self) {
-        if let Some(Request::Authenticate(credentials)) = self.front.poll_request() {
-            let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
-            let anonymous = self.conditions.anonymous;
-            self.answer = Some(Box::pin(async move {
-                let authenticator = shared.authenticator.load_full();
-                let identity = authenticator.authenticate(credentials, peer, anonymous);
-                Response::Authenticated(identity.await)
-            }));
+        let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
+        match self.front.poll_request() {
+            None => {}
+            Some(Request::Authenticate(credentials)) => {
+                let anonymous = self.conditions.anonymous;
+                self.answer = Some(Box::pin(async move {
+                    let authenticator = shared.authenticator.load_full();
+                    let identity = authenticator.authenticate(credentials, peer, anonymous);
+                    Response::Authenticated(identity.await)
+                }));
+            }
+            Some(Request::Sasl(step)) => {
+                let authenticator = shared.authenticator.load();
+                let reply = authenticator.sasl(&mut self.exchange, &step, peer);
+                self.answer = Some(Box::pin(std::future::ready(Response::Sasl(reply))));
+            }
         }
     }
 

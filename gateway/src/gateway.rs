@@ -1,35 +1,38 @@
 //! The gateway as a whole: brings the core back from the journal, opens the listeners, runs until
 //! it is told to stop, and leaves everything safe.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mqtt::Connection as MqttConnection;
 use routing::{Broker, ConnectionId, Lsn, Peer};
 use rustix::rand::{GetRandomFlags, getrandom};
 use storage::{DiskFiles, Health};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
 use crate::auth::{Anonymous, Authenticator};
 use crate::clock::Clock;
-use crate::config::{Config, HttpListener, Listener};
+use crate::config::{Bind, Config, HttpListener, Listener, WebSocketListener};
 use crate::connection::{Conditions, drive};
 use crate::http;
 use crate::journal::{self, Journal, RecoverError};
-use crate::listener::{self, BindError};
+use crate::listener::{self, Admission, BindError};
 use crate::metrics::Connections;
 use crate::net::lan::{Counters, LanTask};
+use crate::net::stream::Stream;
+use crate::net::websocket;
 use crate::settings;
 use crate::shutdown::Shutdown;
+use crate::system_topics;
 
 /// How often it is looked whether a checkpoint is due.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 
 /// The protocols whose connections are counted.
-const PROTOCOLS: [&str; 4] = ["amqp", "mqtt", "resp", "http"];
+const PROTOCOLS: [&str; 5] = ["amqp", "mqtt", "mqtt_ws", "resp", "http"];
 
 /// A checkpoint is due after this long, if anything was journalled.
 const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
@@ -48,7 +51,11 @@ pub struct Shared {
     /// Tasks, and their end.
     pub shutdown: Shutdown,
     /// Connections by protocol.
-    pub connections: [(&'static str, Connections); 4],
+    pub connections: [(&'static str, Connections); 5],
+    /// What all MQTT connections count.
+    pub mqtt: Arc<mqtt::Counters>,
+    /// What all Redis connections share, once there is a listener for them.
+    pub resp: OnceLock<Arc<resp::Server>>,
     /// The numbers of each LAN link, by its name.
     pub lan_links: Vec<(String, Arc<Counters>)>,
 }
@@ -112,7 +119,7 @@ pub struct Gateway {
     window_bytes: u64,
     failed: Arc<Notify>,
     /// The bound addresses, by protocol, in the order of the configuration.
-    pub addresses: Vec<(&'static str, SocketAddr)>,
+    pub addresses: Vec<(&'static str, Bind)>,
 }
 
 impl Gateway {
@@ -136,6 +143,8 @@ impl Gateway {
             .map(|(name, link)| (name.clone(), link.counters()));
         let shared = Arc::new(Shared {
             clock,
+            mqtt: Arc::default(),
+            resp: OnceLock::new(),
             lan_links: lan_links.collect(),
             broker,
             authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
@@ -157,6 +166,7 @@ impl Gateway {
         gateway.run_lan_links(links);
         gateway.run_timers(timers);
         gateway.run_checkpoints();
+        system_topics::run(&gateway.shared, config.mqtt.sys_interval);
         Ok(gateway)
     }
 
@@ -169,7 +179,7 @@ impl Gateway {
     }
 
     /// Takes a new configuration, all or nothing. Users and permissions hold for whoever logs in
-    /// from now on; everything else needs a restart.
+    /// from now on, policies for all queues and exchanges; everything else needs a restart.
     ///
     /// # Errors
     /// [`ReloadError`]; everything is as it was then.
@@ -183,6 +193,10 @@ impl Gateway {
         self.shared
             .authenticator
             .store(Arc::new(Authenticator::new(config)?));
+        let policies = settings::policies(config);
+        self.shared
+            .broker
+            .set_policies(self.shared.clock.now(), policies);
         self.config = config.clone();
         Ok(())
     }
@@ -231,18 +245,12 @@ impl Gateway {
                 amqp::Connection::new(broker, settings, id, peer, shared.clock.now())
             },
         )?;
-        let mqtt = Arc::new(settings::mqtt(config));
-        self.serve(
-            "mqtt",
-            &listeners.mqtt,
-            move |id, peer, conditions: &Conditions| {
-                let (shared, settings) = (&conditions.shared, Arc::clone(&mqtt));
-                let broker = Arc::clone(&shared.broker);
-                mqtt::Connection::new(broker, settings, id, peer, shared.clock.now())
-            },
-        )?;
+        let mqtt = self.mqtt_front(config, &listeners.mqtt);
+        self.serve("mqtt", &listeners.mqtt, mqtt)?;
+        self.serve_web_sockets(config, &listeners.mqtt_ws)?;
         let now = self.shared.clock.now();
         let resp = resp::Server::new(settings::resp(config), random()?, now);
+        let resp = Arc::clone(self.shared.resp.get_or_init(|| resp));
         self.serve(
             "resp",
             &listeners.resp,
@@ -264,33 +272,96 @@ impl Gateway {
     where
         F: routing::Frontend + Unpin + Send + 'static,
     {
-        if !config.enabled {
-            return Ok(());
+        self.listen_at(protocol, config, move |stream, peer, conditions| {
+            let id = ConnectionId::unique();
+            let front = front(id, peer, &conditions);
+            async move {
+                debug!(protocol, peer = ?peer.address, "connected");
+                drive(id, front, stream, peer, conditions).await;
+                debug!(protocol, peer = ?peer.address, "disconnected");
+            }
+        })
+    }
+
+    /// Makes the MQTT state machines of one listener.
+    fn mqtt_front(
+        &self,
+        config: &Config,
+        listener: &Listener,
+    ) -> impl Fn(ConnectionId, Peer, &Conditions) -> MqttConnection + Clone + Send + Sync + 'static
+    {
+        let settings = Arc::new(settings::mqtt(config, listener, &self.shared.mqtt));
+        move |id, peer, conditions: &Conditions| {
+            let (shared, settings) = (&conditions.shared, Arc::clone(&settings));
+            let broker = Arc::clone(&shared.broker);
+            mqtt::Connection::new(broker, settings, id, peer, shared.clock.now())
         }
+    }
+
+    fn serve_web_sockets(
+        &mut self,
+        config: &Config,
+        listener: &WebSocketListener,
+    ) -> Result<(), StartError> {
+        let front = self.mqtt_front(config, &listener.base);
+        let terms = Arc::new(settings::web_socket(config));
+        self.listen_at(
+            "mqtt_ws",
+            &listener.base,
+            move |stream, peer, conditions| {
+                let (front, terms) = (front.clone(), Arc::clone(&terms));
+                async move {
+                    let Some((stream, is_trusted)) = shake_hands(stream, &terms, &conditions).await
+                    else {
+                        return;
+                    };
+                    let is_loopback = peer.is_loopback && is_trusted;
+                    let peer = Peer {
+                        is_loopback,
+                        ..peer
+                    };
+                    let id = ConnectionId::unique();
+                    let front = front(id, peer, &conditions);
+                    debug!(peer = ?peer.address, "connected by WebSocket");
+                    drive(id, front, stream, peer, conditions).await;
+                    debug!(peer = ?peer.address, "disconnected");
+                }
+            },
+        )
+    }
+
+    /// Opens a listener's sockets and runs `serve` for each client.
+    fn listen_at<Serving>(
+        &mut self,
+        protocol: &'static str,
+        config: &Listener,
+        serve: impl Fn(Stream, Peer, Conditions) -> Serving + Clone + Send + Sync + 'static,
+    ) -> Result<(), StartError>
+    where
+        Serving: Future<Output = ()> + Send + 'static,
+    {
         let anonymous = if config.allow_anonymous {
             Anonymous::FromAnywhere
         } else {
             Anonymous::FromLoopback
         };
-        for address in &config.bind {
-            let listener = listener::bind(protocol, *address)?;
-            self.addresses.push((protocol, listener.local_addr()?));
+        let admission = Admission {
+            connections_max: config.connections_max,
+            proxy_protocol: config.proxy_protocol,
+        };
+        if !config.enabled {
+            return Ok(());
+        }
+        for acceptor in listener::bind_all(protocol, &config.bind, config.socket_mode)? {
+            self.addresses.push((protocol, acceptor.address()?));
             let conditions = Conditions {
                 shared: Arc::clone(&self.shared),
                 anonymous,
+                write_timeout: Some(config.write_timeout).filter(|it| !it.is_zero()),
             };
-            let (shared, front) = (Arc::clone(&self.shared), front.clone());
-            let serve = move |stream: TcpStream, peer| {
-                let (id, conditions) = (ConnectionId::unique(), conditions.clone());
-                let front = front(id, peer, &conditions);
-                async move {
-                    debug!(protocol, peer = ?peer.address, "connected");
-                    drive(id, front, stream, peer, conditions).await;
-                    debug!(protocol, peer = ?peer.address, "disconnected");
-                }
-            };
-            let accepting =
-                listener::accept(protocol, listener, config.connections_max, shared, serve);
+            let (shared, serve) = (Arc::clone(&self.shared), serve.clone());
+            let serve = move |stream, peer| serve(stream, peer, conditions.clone());
+            let accepting = listener::accept(protocol, acceptor, admission, shared, serve);
             self.shared.shutdown.spawn("listener", accepting);
         }
         Ok(())
@@ -298,16 +369,21 @@ impl Gateway {
 
     /// The HTTP listener of those who watch the gateway.
     fn watch(&mut self, config: &HttpListener) -> Result<(), StartError> {
-        for address in config.bind.iter().filter(|_| config.enabled) {
-            let listener = listener::bind("http", *address)?;
-            self.addresses.push(("http", listener.local_addr()?));
+        let admission = Admission {
+            connections_max: config.connections_max,
+            proxy_protocol: false,
+        };
+        if !config.enabled {
+            return Ok(());
+        }
+        for acceptor in listener::bind_all("http", &config.bind, config.socket_mode)? {
+            self.addresses.push(("http", acceptor.address()?));
             let shared = Arc::clone(&self.shared);
             let serve = {
                 let shared = Arc::clone(&self.shared);
                 move |stream, _| http::serve(stream, Arc::clone(&shared))
             };
-            let accepting =
-                listener::accept("http", listener, config.connections_max, shared, serve);
+            let accepting = listener::accept("http", acceptor, admission, shared, serve);
             self.shared.shutdown.spawn("listener", accepting);
         }
         Ok(())
@@ -369,6 +445,25 @@ impl Gateway {
                 }
             }
         });
+    }
+}
+
+/// A client's WebSocket handshake, within its time.
+async fn shake_hands(
+    stream: Stream,
+    terms: &websocket::Terms,
+    conditions: &Conditions,
+) -> Option<(websocket::WebSocket<Stream>, bool)> {
+    let accepting = websocket::accept(stream, terms);
+    let limited = tokio::time::timeout(websocket::HANDSHAKE_TIMEOUT, accepting);
+    let stop = conditions.shared.shutdown.token();
+    match stop.run_until_cancelled(limited).await? {
+        Ok(Ok(accepted)) => Some(accepted),
+        Ok(Err(error)) => {
+            debug!(%error, "no WebSocket");
+            None
+        }
+        Err(_elapsed) => None,
     }
 }
 

@@ -11,17 +11,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::gateway::Shared;
 use crate::metrics;
+use crate::net::stream::Stream;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves one client until it leaves or the gateway stops.
-pub async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+pub async fn serve(stream: Stream, shared: Arc<Shared>) {
     let stop = shared.shutdown.token().clone();
     let answer = service_fn(move |request| {
         let answer = answer(&request, &shared);

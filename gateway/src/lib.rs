@@ -16,5 +16,6 @@ pub mod net;
 pub mod passwd;
 pub mod settings;
 pub mod shutdown;
+pub mod system_topics;
 
 pub use gateway::{Gateway, Shared, StartError};

@@ -47,7 +47,14 @@ fn main() -> ExitCode {
 fn do_instead(command: &Command) -> ExitCode {
     let mut out = std::io::stdout();
     let done: Result<(), Box<dyn Error>> = match command {
-        Command::Passwd => passwd::run(&mut out).map_err(Into::into),
+        Command::Passwd { scram } => {
+            let kind = if *scram {
+                passwd::Kind::Scram
+            } else {
+                passwd::Kind::Hash
+            };
+            passwd::run(kind, &mut out).map_err(Into::into)
+        }
         Command::Journal(command) => journal_command::run(command, &mut out).map_err(Into::into),
     };
     done.map_or_else(|error| fail(&*error), |()| ExitCode::SUCCESS)

@@ -70,7 +70,15 @@ impl Snapshot {
         let mut numbers = connections(shared);
         numbers.extend(vhosts(shared));
         numbers.extend(journal(shared));
+        numbers.extend(
+            shared
+                .resp
+                .get()
+                .into_iter()
+                .flat_map(|server| resp(server)),
+        );
         numbers.extend(lan(shared));
+        numbers.extend(losses(shared));
         numbers.push(Family {
             name: "password_checks",
             help: "Passwords hashed because they were not known to be right",
@@ -151,6 +159,9 @@ fn vhosts(shared: &Shared) -> Vec<Family> {
         gauge("retained_values", "Retained values", &|vhost| {
             wide(vhost.retained_count())
         }),
+        gauge("retained_bytes", "Memory of retained values", &|vhost| {
+            wide(vhost.retained_bytes())
+        }),
     ]
 }
 
@@ -211,6 +222,92 @@ fn journal(shared: &Shared) -> Vec<Family> {
             "Segments in use",
             gauge,
             wide(stats.segments_live),
+        ),
+    ]
+}
+
+/// What was not kept or passed on, and sessions that ended by themselves.
+fn losses(shared: &Shared) -> Vec<Family> {
+    let counters = shared.broker.core().counters();
+    let counter = |name, help, value| Family {
+        name,
+        help,
+        kind: MetricType::Counter,
+        values: vec![(Vec::new(), value)],
+    };
+    vec![
+        counter(
+            "subscriber_messages_refused",
+            "Messages that a slow or full subscriber did not get",
+            counters.refused_count(),
+        ),
+        counter(
+            "retained_refused",
+            "Messages that did not become retained values, because there are too many",
+            counters.unretained_count(),
+        ),
+        counter(
+            "mqtt_sessions_expired",
+            "Sessions that ended because their time was over",
+            counters.sessions_expired_count(),
+        ),
+    ]
+}
+
+fn resp(server: &resp::Server) -> Vec<Family> {
+    let one = |name, help, kind, value| Family {
+        name,
+        help,
+        kind,
+        values: vec![(Vec::new(), value)],
+    };
+    let counters = &server.counters;
+    let counter = |name, help, value: &AtomicU64| {
+        let value = value.load(Ordering::Relaxed);
+        one(name, help, MetricType::Counter, value)
+    };
+    vec![
+        counter(
+            "resp_requests",
+            "Redis requests handled",
+            &counters.requests,
+        ),
+        counter(
+            "resp_refused",
+            "Redis connections refused because there were too many",
+            &counters.refused,
+        ),
+        counter(
+            "resp_malformed",
+            "Redis connections closed for a request that breaks the protocol or its limits",
+            &counters.malformed,
+        ),
+        counter(
+            "resp_cut_off",
+            "Redis connections closed for too much unread output",
+            &counters.cut_off,
+        ),
+        counter(
+            "resp_logins_refused",
+            "Wrong names and passwords of Redis clients",
+            &counters.logins_refused,
+        ),
+        counter(
+            "resp_publishers_held",
+            "Times that a publisher was held up for a slow Redis subscriber",
+            &counters.held_up,
+        ),
+        one(
+            "resp_dropped",
+            "Messages dropped because a Redis subscriber did not keep up",
+            MetricType::Counter,
+            server.dropped(),
+        ),
+        one(
+            "resp_blocked",
+            "Redis clients that wait for an element of a list",
+            MetricType::Gauge,
+            wide(server.blocked()),
         ),
     ]
 }

@@ -1,5 +1,6 @@
-//! `busbar passwd`: reads a password and prints the hash that `[[users]]` takes. Separate from
-//! `auth.rs` because it makes hashes and talks to a person; that one only checks them.
+//! `busbar passwd`: reads a password and prints the hash that `[[users]]` takes, or its SCRAM
+//! verifier. Separate from `auth.rs` because it makes hashes and talks to a person; that one only
+//! checks them.
 
 use std::io::{self, BufRead, Write};
 
@@ -7,6 +8,8 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Argon2, password_hash};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
+
+use crate::auth::Verifier;
 
 /// 128 bits of salt, as RFC 9106 §3.1 recommends.
 const SALT_BYTES: usize = 16;
@@ -28,12 +31,21 @@ pub enum PasswdError {
     Io(#[from] io::Error),
 }
 
-/// Reads a password from the standard input, one line, and writes its hash to `out`. At a terminal
-/// it asks twice and shows nothing.
+/// What is made of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An argon2id hash, for `password_hash`.
+    Hash,
+    /// A SCRAM verifier, for `scram_sha256`.
+    Scram,
+}
+
+/// Reads a password from the standard input, one line, and writes what is made of it to `out`. At
+/// a terminal it asks twice and shows nothing.
 ///
 /// # Errors
 /// [`PasswdError`] if nothing usable was typed or the terminal failed.
-pub fn run(out: &mut impl Write) -> Result<(), PasswdError> {
+pub fn run(kind: Kind, out: &mut impl Write) -> Result<(), PasswdError> {
     let mut input = io::stdin().lock();
     let password = if isatty(io::stdin()) {
         let mut prompt = io::stderr();
@@ -46,8 +58,11 @@ pub fn run(out: &mut impl Write) -> Result<(), PasswdError> {
     } else {
         read_line(&mut input)?
     };
-    let hash = hash(password.as_bytes())?;
-    writeln!(out, "{hash}")?;
+    let made = match kind {
+        Kind::Hash => hash(password.as_bytes())?,
+        Kind::Scram => scram(password.as_bytes())?,
+    };
+    writeln!(out, "{made}")?;
     Ok(())
 }
 
@@ -65,6 +80,17 @@ pub fn hash(password: &[u8]) -> Result<String, PasswdError> {
     getrandom(&mut salt, GetRandomFlags::empty()).map_err(io::Error::from)?;
     let hash = Argon2::default().hash_password_with_salt(password, &salt);
     Ok(hash.map_err(PasswdError::Hash)?.to_string())
+}
+
+/// The SCRAM-SHA-256 verifier of a password, with a fresh salt.
+///
+/// # Errors
+/// As [`hash`].
+pub fn scram(password: &[u8]) -> Result<String, PasswdError> {
+    if password.is_empty() {
+        return Err(PasswdError::Empty);
+    }
+    Ok(Verifier::fresh(password)?.to_string())
 }
 
 fn ask(input: &mut impl BufRead, prompt: &mut impl Write, text: &str) -> io::Result<String> {
@@ -124,6 +150,7 @@ mod tests {
     #[test]
     fn an_empty_password_has_no_hash() {
         assert!(matches!(hash(b""), Err(PasswdError::Empty)));
+        assert!(matches!(scram(b""), Err(PasswdError::Empty)));
     }
 
     #[test]

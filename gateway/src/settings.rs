@@ -1,12 +1,15 @@
 //! From the configuration's words to what each part of the gateway is told: the one place where a
 //! key meets the field that it sets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
-use routing::{Name, OutboxLimits};
+use routing::{Glob, Name, OutboxLimits, Policies, RetainedLimits};
 
-use crate::config::{Config, Listener, SyncPolicy};
+use crate::config::{Config, Listener, Policy, SyncPolicy, WhenFull};
+use crate::net::websocket::Terms;
 
 /// The core's settings.
 #[must_use]
@@ -17,14 +20,43 @@ pub fn core(config: &Config) -> routing::Settings {
             .iter()
             .map(|vhost| vhost.name.as_str().into())
             .collect(),
-        retained_max: count(config.mqtt.retained_max),
+        retained: RetainedLimits {
+            values_max: count(config.mqtt.retained_max),
+            bytes_max: bytes(config.mqtt.retained_bytes_max),
+        },
+        shared_strategy: config.mqtt.shared_strategy,
         // As in Mosquitto, a full session takes nothing new.
         session_queue_limits: QueueLimits {
             messages_max: Some(count(config.mqtt.queued_max)),
+            bytes_max: queued_bytes_max(config),
             overflow: QueueOverflow::Reject,
             ..QueueLimits::default()
         },
+        policies: policies(config),
     }
+}
+
+/// The policies in the core's words.
+#[must_use]
+pub fn policies(config: &Config) -> Policies {
+    let all = |policies: &[Policy]| policies.iter().filter_map(policy).collect();
+    Policies {
+        users: all(&config.policies),
+        operators: all(&config.operator_policies),
+    }
+}
+
+/// None for a pattern that does not compile, which a checked configuration does not have.
+fn policy(policy: &Policy) -> Option<routing::Policy> {
+    let definition = &policy.definition;
+    Some(routing::Policy {
+        vhost: policy.vhost.as_str().into(),
+        pattern: Regex::new(&policy.pattern).ok()?,
+        applies_to: policy.apply_to,
+        priority: policy.priority,
+        queue: definition.queue.clone(),
+        alternate_exchange: definition.alternate_exchange.as_deref().map(Name::from),
+    })
 }
 
 /// The journal's settings.
@@ -58,6 +90,7 @@ pub fn amqp(config: &Config) -> amqp::Settings {
         frame_bytes_max: u32_of(keys.frame_max),
         channels_max: keys.channel_max,
         consumers_per_channel_max: count(keys.channel_consumers_max),
+        consumer_timeout_ms: ms(keys.consumer_timeout),
         message_bytes_max: keys.message_bytes_max,
         transaction_bytes_max: bytes(keys.transaction_bytes_max),
         heartbeat_secs: u16_of(keys.heartbeat.as_secs()),
@@ -67,13 +100,17 @@ pub fn amqp(config: &Config) -> amqp::Settings {
     }
 }
 
-/// What MQTT connections are told.
+/// What MQTT connections of a listener are told.
 #[must_use]
-pub fn mqtt(config: &Config) -> mqtt::Settings {
+pub fn mqtt(
+    config: &Config,
+    listener: &Listener,
+    counters: &Arc<mqtt::Counters>,
+) -> mqtt::Settings {
     let keys = &config.mqtt;
     let defaults = mqtt::Settings::default();
     mqtt::Settings {
-        vhost: vhost(&config.listeners.mqtt),
+        vhost: vhost(listener),
         sizes: mqtt::wire::SizeLimits {
             packet: u32_of(keys.packet_bytes_max),
             connect: u32_of(keys.connect_bytes_max),
@@ -83,6 +120,10 @@ pub fn mqtt(config: &Config) -> mqtt::Settings {
         receive_max: keys.receive_max,
         inflight_max: keys.inflight_max,
         queued_max: count(keys.queued_max),
+        queued_bytes_max: queued_bytes_max(config),
+        packet_timeout_ms: ms(keys.packet_timeout),
+        reason_strings: keys.reason_strings,
+        counters: Arc::clone(counters),
         topic_alias_max: keys.topic_alias_max,
         topic_alias_out_max: keys.topic_alias_out_max,
         session_expiry_max_secs: match u32_of(keys.session_expiry_max.as_secs()) {
@@ -97,6 +138,17 @@ pub fn mqtt(config: &Config) -> mqtt::Settings {
         response_prefix: keys.response_prefix.as_deref().map(Name::from),
         client_id_prefix: keys.client_id_prefix.as_str().into(),
         outbox: waiting(keys.waiting_max, keys.waiting_bytes_max),
+    }
+}
+
+/// What WebSocket clients are held to. A message may be as large as a packet.
+#[must_use]
+pub fn web_socket(config: &Config) -> Terms {
+    let listener = &config.listeners.mqtt_ws;
+    Terms {
+        path: listener.path.clone(),
+        origins: listener.origins.clone(),
+        message_bytes_max: bytes(config.mqtt.packet_bytes_max),
     }
 }
 
@@ -129,7 +181,42 @@ pub fn resp(config: &Config) -> resp::Settings {
         databases: keys.databases,
         keys_max: count(keys.strings_max),
         key_bytes_max: bytes(keys.strings_bytes_max),
+        list_empty_expires_ms: ms(keys.list_empty_expires),
+        queues_max: count(keys.queues_max),
+        waits_for_disk: keys.waits_for_disk,
+        when_full: when_full(keys.when_full),
+        subscriber_rules: keys
+            .subscribers
+            .iter()
+            .map(|rule| resp::SubscriberRule {
+                user: Glob::new(rule.user.clone().into()),
+                name: Glob::new(rule.name.clone().into()),
+                when_full: when_full(rule.when_full),
+            })
+            .collect(),
+        durable: resp::Durable {
+            messages_max: count(keys.durable_messages_max),
+            bytes_max: bytes(keys.durable_bytes_max),
+            expiry_s: u32_of(keys.durable_expiry.as_secs()),
+            window_bytes: keys.durable_window_bytes,
+            settle_ms: ms(keys.durable_settle_time),
+        },
+        has_debug: keys.debug_commands,
         idle_timeout_ms: ms(keys.idle_timeout),
+    }
+}
+
+/// Zero is no limit.
+fn queued_bytes_max(config: &Config) -> Option<usize> {
+    Some(bytes(config.mqtt.queued_bytes_max)).filter(|bytes_max| *bytes_max > 0)
+}
+
+const fn when_full(word: WhenFull) -> resp::WhenFull {
+    match word {
+        WhenFull::Disconnect => resp::WhenFull::Disconnect,
+        WhenFull::DropOldest => resp::WhenFull::DropOldest,
+        WhenFull::PausePublisher => resp::WhenFull::PausePublisher,
+        WhenFull::Durable => resp::WhenFull::Durable,
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// The longest address that is also an MQTT topic, in bytes `[MQTT-1.5.4]`.
+/// The longest address that is also an MQTT topic, in bytes (MQTT 5 §1.5.4).
 pub const TOPIC_BYTES_MAX: usize = 65_535;
 
 /// The most levels an address may have to be an MQTT topic or to match a filter.

@@ -4,12 +4,18 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
+use crate::counters::Counters;
 use crate::ids::IdSource;
 use crate::journal::{CommitWaiters, Entry, Journal, Lsn, MemoryJournal, encode};
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
+use crate::policy::Policies;
 use crate::queue::QueueLimits;
+use crate::retained::RetainedLimits;
+use crate::shared::SharedStrategy;
 use crate::time::Timestamp;
 use crate::timer::{Due, Timers};
 use crate::vhost::VHost;
@@ -20,17 +26,23 @@ pub struct Settings {
     /// The virtual hosts; at least one.
     pub vhosts: Vec<Name>,
     /// Retained values per virtual host.
-    pub retained_max: usize,
+    pub retained: RetainedLimits,
+    /// How the members of a shared subscription take turns.
+    pub shared_strategy: SharedStrategy,
     /// Limits of the queue of a session that is brought back.
     pub session_queue_limits: QueueLimits,
+    /// The policies at start; [`Broker::set_policies`] changes them.
+    pub policies: Policies,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             vhosts: vec!["/".into()],
-            retained_max: 1_000_000,
+            retained: RetainedLimits::default(),
+            shared_strategy: SharedStrategy::default(),
             session_queue_limits: QueueLimits::default(),
+            policies: Policies::default(),
         }
     }
 }
@@ -40,8 +52,10 @@ impl Default for Settings {
 pub struct Core {
     pub(crate) settings: Settings,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) policies: ArcSwap<Policies>,
     pub(crate) timers: Timers,
     pub(crate) ids: IdSource,
+    pub(crate) counters: Counters,
     /// For queues that do not survive a restart.
     nowhere: Arc<dyn Journal>,
     commit_waiters: CommitWaiters,
@@ -64,6 +78,12 @@ impl Core {
         self.commit_waiters.register(lsn, outbox);
         // It may have become durable in between, and the waiters have been looked at already.
         self.durable() >= lsn
+    }
+
+    /// What was not kept or not passed on.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether publishers may go on: false while the disk has no room.
@@ -122,10 +142,12 @@ impl Broker {
     ) -> Self {
         let names = settings.vhosts.clone();
         let core = Arc::new(Core {
+            policies: ArcSwap::from_pointee(settings.policies.clone()),
             settings,
             journal,
             timers: Timers::new(earlier_timer),
             ids: IdSource::starting_at(1),
+            counters: Counters::default(),
             nowhere: Arc::new(MemoryJournal::default()),
             commit_waiters: CommitWaiters::default(),
             names: IdSource::starting_at(0),
@@ -195,6 +217,11 @@ impl Broker {
                         vhost.session_due(now, &session, &mut wakes);
                     }
                 }
+                Due::Delays(delays) => {
+                    if let Some(delays) = delays.upgrade() {
+                        delays.release(now, &mut wakes);
+                    }
+                }
                 Due::Queue(queue) => {
                     if let Some(queue) = queue.upgrade() {
                         queue.handle_timeout(now, &mut wakes);
@@ -202,6 +229,15 @@ impl Broker {
                 }
             }
         }
+    }
+
+    /// Takes other policies: they hold for all there is and for all to come.
+    pub fn set_policies(&self, now: Timestamp, policies: Policies) {
+        self.core.policies.store(Arc::new(policies));
+        let mut wakes = Wakes::default();
+        self.vhosts
+            .values()
+            .for_each(|vhost| vhost.apply_policies(now, &mut wakes));
     }
 
     /// Everything durable as journal records, in the order in which they are to be applied, each

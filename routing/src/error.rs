@@ -113,6 +113,12 @@ pub enum Error {
         /// The type as RabbitMQ calls it, where it says it.
         queue_type: Option<&'static str>,
     },
+    /// An exchange of its type cannot be such, or have such a binding.
+    #[error("{reason}")]
+    Invalid {
+        /// Why, as RabbitMQ words it.
+        reason: String,
+    },
     /// It is part of a protocol, and the gateway does not have it.
     #[error("{what} not implemented")]
     NotImplemented {

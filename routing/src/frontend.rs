@@ -43,8 +43,21 @@ pub trait Frontend {
     /// The socket is gone, in whatever way: gives everything back to the core. Called once, last.
     fn handle_disconnect(&mut self, now: Timestamp);
 
+    /// The outbox of a receiver for whose sake this publisher is held up: as without
+    /// `wants_input`, while [`Outbox::wait_for_room`] says so.
+    fn held_by(&self) -> Option<&Arc<Outbox>> {
+        None
+    }
+
     /// True when the connection is over: the driver writes what waits in `out` and closes.
     fn is_closing(&self) -> bool;
+
+    /// Whether the driver should read on: false while a front leaves its input alone, so that what
+    /// the peer sends waits with the peer, but for one read, by which its end is noticed. When it
+    /// turns true again, `handle_input` is called.
+    fn wants_input(&self) -> bool {
+        true
+    }
 
     /// The outbox whose wake-ups belong to this connection now. It may change (an MQTT session has
     /// its own), so the driver asks each time before it sleeps.
@@ -70,6 +83,39 @@ pub struct Peer {
 pub enum Request {
     /// Check who this is.
     Authenticate(Credentials),
+    /// Take the next step of an exchange in which the client proves who it is.
+    Sasl(SaslStep),
+}
+
+/// What a client says in a SASL exchange (RFC 4422).
+#[derive(Clone)]
+pub struct SaslStep {
+    /// The mechanism's name, such as `SCRAM-SHA-256`.
+    pub mechanism: Name,
+    /// Whether it begins a new exchange.
+    pub is_first: bool,
+    /// The message.
+    pub data: Bytes,
+}
+
+impl std::fmt::Debug for SaslStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SaslStep({})", self.mechanism)
+    }
+}
+
+/// The gateway's part of a SASL exchange.
+#[derive(Clone, Debug)]
+pub enum SaslReply {
+    /// The client is to answer this.
+    Challenge(Bytes),
+    /// The client is who it says.
+    Done {
+        /// Who.
+        identity: Arc<Identity>,
+        /// The last message to the client, which proves who the gateway is.
+        data: Bytes,
+    },
 }
 
 /// The gateway's answer.
@@ -77,6 +123,8 @@ pub enum Request {
 pub enum Response {
     /// Who it is, or why not.
     Authenticated(Result<Arc<Identity>, AuthError>),
+    /// The next step of an exchange, or why it ends.
+    Sasl(Result<SaslReply, AuthError>),
 }
 
 /// What a client says of itself.

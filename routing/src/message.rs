@@ -76,6 +76,8 @@ pub struct Message {
     pub publisher: Option<SubscriberId>,
     /// What it has died of, if it was dead-lettered.
     pub deaths: Option<Arc<Deaths>>,
+    /// Whether a delayed exchange has kept it; it is delayed once.
+    pub is_delayed: bool,
     properties: OnceLock<Box<Properties>>,
     forms: OnceLock<Box<[OnceLock<Bytes>; WIRE_FORMS]>>,
 }
@@ -95,6 +97,7 @@ pub struct MessageBuilder {
     pub retain: bool,
     pub publisher: Option<SubscriberId>,
     pub deaths: Option<Arc<Deaths>>,
+    pub is_delayed: bool,
 }
 
 impl MessageBuilder {
@@ -118,6 +121,7 @@ impl MessageBuilder {
             retain: false,
             publisher: None,
             deaths: None,
+            is_delayed: false,
         }
     }
 
@@ -136,6 +140,7 @@ impl MessageBuilder {
             retain: self.retain,
             publisher: self.publisher,
             deaths: self.deaths,
+            is_delayed: self.is_delayed,
             properties: OnceLock::new(),
             forms: OnceLock::new(),
         })
@@ -188,6 +193,7 @@ impl Message {
             retain: self.retain,
             publisher: self.publisher,
             deaths: self.deaths.clone(),
+            is_delayed: self.is_delayed,
         }
     }
 

@@ -44,6 +44,10 @@ pub enum Overflow {
     DropOldest,
     /// The receiver is disconnected, as Redis does.
     Disconnect,
+    /// It is taken all the same, and its publisher is held up until there is room again
+    /// ([`Outbox::wait_for_room`]). What comes beyond twice the limits, from publishers that have
+    /// not stopped yet, is dropped and counted.
+    HoldPublisher,
 }
 
 /// One thing for a connection.
@@ -100,6 +104,8 @@ struct State {
     dropped: u64,
     /// Queues that found no room and want to be pumped when there is.
     starved: Vec<Arc<Queue>>,
+    /// Publishers' outboxes, to be woken when there is room.
+    held: Vec<Arc<Outbox>>,
 }
 
 impl Outbox {
@@ -119,6 +125,7 @@ impl Outbox {
                     overflowed: false,
                     dropped: 0,
                     starved: Vec::new(),
+                    held: Vec::new(),
                 },
             ),
         })
@@ -135,20 +142,33 @@ impl Outbox {
     /// Makes this connection the owner; a former owner is woken to find itself
     /// [`Standing::TakenOver`]. What waits stays.
     pub fn attach(&self, owner: ConnectionId, limits: OutboxLimits) {
-        let former = {
+        let (former, held) = {
             let mut state = self.state.lock();
             state.owner = Some(owner);
             state.limits = limits;
             state.overflowed = false;
-            state.waker.take()
+            (state.waker.take(), std::mem::take(&mut state.held))
         };
         former.into_iter().for_each(Waker::wake);
+        let_go(&held);
+    }
+
+    /// Whether a publisher has to wait until there is room here; if so, it is woken then by its
+    /// own outbox.
+    #[must_use]
+    pub fn wait_for_room(&self, publisher: &Arc<Self>) -> bool {
+        let mut state = self.state.lock();
+        let is_held = state.owner.is_some() && !state.overflowed && !state.is_half_empty();
+        if is_held && !state.held.iter().any(|known| Arc::ptr_eq(known, publisher)) {
+            state.held.push(Arc::clone(publisher));
+        }
+        is_held
     }
 
     /// Ends this connection's ownership, if it still has it, and wakes it to find out; returns what
     /// waited.
     pub fn detach(&self, owner: ConnectionId) -> Vec<Item> {
-        let (items, waker) = {
+        let (items, waker, held) = {
             let mut state = self.state.lock();
             if state.owner != Some(owner) {
                 return Vec::new();
@@ -156,9 +176,11 @@ impl Outbox {
             state.owner = None;
             state.starved.clear();
             state.bytes = 0;
-            (std::mem::take(&mut state.items), state.waker.take())
+            let held = std::mem::take(&mut state.held);
+            (std::mem::take(&mut state.items), state.waker.take(), held)
         };
         waker.into_iter().for_each(Waker::wake);
+        let_go(&held);
         items.into()
     }
 
@@ -226,6 +248,12 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// Whether a message that comes now would be taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.state.lock().has_room(0)
+    }
+
     /// Messages dropped here for lack of room, ever.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -238,9 +266,13 @@ impl Outbox {
         if state.owner.is_none() || state.overflowed {
             return false;
         }
-        let accepted = state.make_room(delivery.message.cost_bytes());
+        let has_room = state.has_room(delivery.message.cost_bytes());
+        let accepted = has_room || state.make_room(delivery.message.cost_bytes());
         if accepted {
             state.put(delivery);
+        }
+        if !has_room && state.limits.overflow == Overflow::HoldPublisher {
+            wakes.full = Some(Arc::clone(self));
         }
         self.stir(state, wakes);
         accepted
@@ -290,20 +322,22 @@ impl Outbox {
         into: &mut VecDeque<Item>,
         room_for: &mut Vec<Arc<Queue>>,
     ) -> Standing {
+        let mut held = Vec::new();
         let mut state = self.state.lock();
         let standing = state.standing(connection);
         if standing == Standing::Owner {
             state.stirred = false;
             state.take(bytes_max, into);
-            if state.bytes <= state.limits.bytes_max / 2
-                && state.items.len() <= state.limits.items_max / 2
-            {
+            if state.is_half_empty() {
                 room_for.append(&mut state.starved);
+                held.append(&mut state.held);
             }
             if state.items.is_empty() && state.items.capacity() > 1024 {
                 state.items = VecDeque::new();
             }
         }
+        drop(state);
+        let_go(&held);
         standing
     }
 
@@ -320,7 +354,7 @@ impl Outbox {
     fn stir(self: &Arc<Self>, mut state: crate::sync::Guard<'_, State>, wakes: &mut Wakes) {
         if !state.stirred {
             state.stirred = true;
-            wakes.0.push(Arc::clone(self));
+            wakes.outboxes.push(Arc::clone(self));
         }
     }
 
@@ -346,14 +380,22 @@ impl State {
                 && self.bytes + bytes <= self.limits.bytes_max)
     }
 
+    fn is_half_empty(&self) -> bool {
+        self.bytes <= self.limits.bytes_max / 2 && self.items.len() <= self.limits.items_max / 2
+    }
+
     /// Makes room for a live message as the overflow rule says; false when there is none.
     fn make_room(&mut self, bytes: usize) -> bool {
-        if self.has_room(bytes) {
+        let limits = self.limits;
+        if limits.overflow == Overflow::HoldPublisher
+            && self.items.len() / 2 < limits.items_max
+            && self.bytes.saturating_add(bytes) / 2 <= limits.bytes_max
+        {
             return true;
         }
         self.dropped += 1;
-        match self.limits.overflow {
-            Overflow::DropNewest => false,
+        match limits.overflow {
+            Overflow::DropNewest | Overflow::HoldPublisher => false,
             Overflow::DropOldest => {
                 while !self.has_room(bytes) && self.drop_oldest() {}
                 self.has_room(bytes)
@@ -392,6 +434,13 @@ impl State {
     }
 
     fn take(&mut self, bytes_max: usize, into: &mut VecDeque<Item>) {
+        // Mostly all of it fits: then the whole queue changes hands, and no item is moved.
+        if into.is_empty() && self.bytes <= bytes_max {
+            std::mem::swap(&mut self.items, into);
+            self.bytes = 0;
+            self.stirred = false;
+            return;
+        }
         let mut taken = 0;
         while taken < bytes_max {
             let Some(item) = self.items.pop_front() else {
@@ -414,14 +463,35 @@ impl State {
     }
 }
 
+/// Wakes publishers that were held up.
+fn let_go(held: &[Arc<Outbox>]) {
+    let mut wakes = Wakes::default();
+    held.iter().for_each(|outbox| outbox.poke(&mut wakes));
+}
+
 /// Outboxes to wake when a batch is done. Dropping it wakes them.
 #[derive(Debug, Default)]
-pub struct Wakes(Vec<Arc<Outbox>>);
+pub struct Wakes {
+    outboxes: Vec<Arc<Outbox>>,
+    /// One that was full, and whose publishers are to be held up.
+    full: Option<Arc<Outbox>>,
+}
 
 impl Wakes {
     /// Wakes every connection that got something.
     pub fn wake_all(&mut self) {
-        self.0.drain(..).for_each(|outbox| outbox.wake());
+        self.outboxes.drain(..).for_each(|outbox| outbox.wake());
+    }
+
+    /// Whether this batch has met an outbox that was full.
+    #[must_use]
+    pub const fn has_full(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// The outbox for whose sake the publisher of this batch is to wait, if there is one.
+    pub const fn take_full(&mut self) -> Option<Arc<Outbox>> {
+        self.full.take()
     }
 }
 

@@ -16,6 +16,8 @@ pub struct OutBuf {
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     len: usize,
+    /// Bytes that have been written, ever.
+    written: u64,
 }
 
 impl OutBuf {
@@ -29,6 +31,37 @@ impl OutBuf {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes that have been written to the peer, ever; with [`OutBuf::len`] added, the position at
+    /// which the next byte is put.
+    #[must_use]
+    pub const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Takes the last `len` bytes back, as if they had not been put.
+    #[must_use]
+    pub fn take_back(&mut self, len: usize) -> Self {
+        let mut taken = Self::default();
+        let mut left = len.min(self.len);
+        self.len -= left;
+        taken.len = left;
+        let from_tail = left.min(self.tail.len());
+        taken.tail = self.tail.split_off(self.tail.len() - from_tail);
+        left -= from_tail;
+        while left > 0
+            && let Some(mut last) = self.chunks.pop_back()
+        {
+            if last.len() > left {
+                taken.chunks.push_front(last.split_off(last.len() - left));
+                self.chunks.push_back(last);
+                break;
+            }
+            left -= last.len();
+            taken.chunks.push_front(last);
+        }
+        taken
     }
 
     /// Appends a copy.
@@ -73,6 +106,12 @@ impl OutBuf {
         self.chunks.push_back(bytes.clone());
     }
 
+    /// Appends what another has.
+    pub fn append(&mut self, other: &Self) {
+        other.chunks.iter().for_each(|chunk| self.put_bytes(chunk));
+        self.put_slice(&other.tail);
+    }
+
     /// Fills `slices` with what waits, first things first; returns how many it filled.
     pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let waiting = self.chunks.iter().map(|chunk| chunk.as_ref());
@@ -87,6 +126,7 @@ impl OutBuf {
     /// Forgets the first `written` bytes.
     pub fn advance(&mut self, mut written: usize) {
         self.len = self.len.saturating_sub(written);
+        self.written += u64::try_from(written).unwrap_or(0);
         while let Some(first) = self.chunks.front_mut() {
             if written < first.len() {
                 return first.advance(written);
@@ -104,7 +144,10 @@ impl OutBuf {
     /// Gives back memory that an idle connection does not need.
     pub fn shrink(&mut self) {
         if self.is_empty() {
-            *self = Self::default();
+            *self = Self {
+                written: self.written,
+                ..Self::default()
+            };
         }
     }
 
@@ -124,6 +167,26 @@ impl OutBuf {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_back_and_appended_again_is_in_its_place(
+            pieces in prop::collection::vec((0usize..9000, any::<u8>()), 1..12),
+            len in 0usize..40_000,
+        ) {
+            let mut out = OutBuf::default();
+            for (len, byte) in pieces {
+                out.put_bytes(&Bytes::from(vec![byte; len]));
+            }
+            let all = out.to_vec();
+            let taken = out.take_back(len);
+            prop_assert_eq!(taken.len(), len.min(all.len()));
+            prop_assert_eq!([out.to_vec(), taken.to_vec()].concat(), &all[..]);
+            prop_assert_eq!(out.len() + taken.len(), all.len());
+            out.append(&taken);
+            prop_assert_eq!(out.to_vec(), all);
+        }
+    }
 
     proptest! {
         #[test]

@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::message::Message;
-use crate::outbox::Wakes;
+use crate::outbox::{Outbox, Wakes};
 use crate::queue::Enqueue;
 use crate::reply;
 pub use crate::route::Published;
@@ -55,6 +55,8 @@ pub struct Publisher {
     entries: usize,
     /// Whom to wake; [`Publisher::flush`] does.
     pub wakes: Wakes,
+    /// A receiver that could not keep up with what was published here.
+    held_by: Option<Arc<Outbox>>,
 }
 
 impl Publisher {
@@ -67,6 +69,7 @@ impl Publisher {
             by_exchange: HashMap::default(),
             entries: 0,
             wakes: Wakes::default(),
+            held_by: None,
         }
     }
 
@@ -111,6 +114,7 @@ impl Publisher {
                 found.route.deliver(now, message, &mut enqueue)
             }
         };
+        self.vhost.core().counters.refused(published.refused);
         if message.retain && to.exchange.name.as_str() == BUS {
             published.lsn = self.vhost.retain(message).or(published.lsn);
         }
@@ -130,6 +134,7 @@ impl Publisher {
             route.merge(self.vhost.route(&to.exchange, &to.address, message).route);
         }
         let mut published = route.deliver(now, message, &mut Enqueue::new(&mut self.wakes));
+        self.vhost.core().counters.refused(published.refused);
         if message.retain && to.iter().any(|to| to.exchange.name.as_str() == BUS) {
             published.lsn = self.vhost.retain(message).or(published.lsn);
         }
@@ -139,6 +144,16 @@ impl Publisher {
     /// Wakes everybody who got something: call it once per batch.
     pub fn flush(&mut self) {
         self.wakes.wake_all();
+        if let Some(full) = self.wakes.take_full() {
+            self.held_by = Some(full);
+        }
+    }
+
+    /// The outbox of a receiver that was full, and for whose sake this publisher's connection is
+    /// not to be read until [`Outbox::wait_for_room`] says that it may go on.
+    #[must_use]
+    pub const fn held_by(&self) -> Option<&Arc<Outbox>> {
+        self.held_by.as_ref()
     }
 
     fn refresh(&mut self) {

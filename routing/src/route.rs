@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::delay::Delays;
 use crate::delivery::Matched;
 use crate::message::Message;
 use crate::queue::{self, Enqueue, Enqueued, Queue};
@@ -16,6 +17,8 @@ pub(crate) struct Route {
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) targets: Vec<Target>,
     pub(crate) groups: Vec<Arc<SharedGroup>>,
+    /// Delayed exchanges on the way, and for how many milliseconds they keep the message.
+    pub(crate) delays: Vec<(Arc<Delays>, u64)>,
 }
 
 /// One subscriber's part of a route. A Redis connection may have several, an MQTT session has one.
@@ -45,6 +48,8 @@ pub struct Published {
     pub receivers: u64,
     /// Whether a full queue refused it.
     pub rejected: bool,
+    /// How many subscribers did not get it because they are slow or full.
+    pub refused: u64,
     /// Whether it matched a subscription of its own publisher that does not want it back
     /// (no-local): somebody subscribes to it, though nobody received it.
     pub no_local: bool,
@@ -74,6 +79,15 @@ impl Route {
                 self.groups.push(group);
             }
         }
+        for (delays, delay_ms) in other.delays {
+            if !self
+                .delays
+                .iter()
+                .any(|(known, _)| Arc::ptr_eq(known, &delays))
+            {
+                self.delays.push((delays, delay_ms));
+            }
+        }
     }
 
     /// Hands the message to everybody, and dead letters that it pushes out to theirs.
@@ -96,6 +110,10 @@ impl Route {
         enqueue: &mut Enqueue<'_>,
     ) -> Published {
         let mut published = Published::default();
+        for (delays, delay_ms) in &self.delays {
+            let is_kept = delays.put(now, (message, *delay_ms), enqueue);
+            published.receivers += u64::from(is_kept);
+        }
         for queue in &self.queues {
             match queue.enqueue(now, message, message.qos, None, enqueue) {
                 Enqueued::Accepted => published.receivers += 1,
@@ -105,17 +123,32 @@ impl Route {
         }
         for target in &self.targets {
             if let Some(matched) = target.matched_for(message) {
-                let accepted = target.subscriber.deliver(now, message, matched, enqueue);
-                published.receivers += u64::from(accepted);
+                let outcome = target.subscriber.deliver(now, message, matched, enqueue);
+                published.count(outcome);
             } else {
                 published.no_local = true;
             }
         }
         for group in &self.groups {
-            published.receivers += u64::from(group.deliver(now, message, enqueue));
+            let outcome = group.deliver(now, message, enqueue);
+            outcome
+                .into_iter()
+                .for_each(|outcome| published.count(outcome));
         }
         published.lsn = enqueue.end;
         published
+    }
+}
+
+impl Published {
+    /// What became of it at a subscriber, who refuses it for itself alone: the publisher's message
+    /// is no worse for it.
+    fn count(&mut self, outcome: Enqueued) {
+        match outcome {
+            Enqueued::Accepted => self.receivers += 1,
+            Enqueued::Rejected => self.refused += 1,
+            Enqueued::Gone => {}
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 
+use crate::address::Address;
 use crate::delivery::{Delivery, Source};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, Seq, SessionId};
@@ -54,6 +55,15 @@ pub struct Outgoing {
     pub is_released: bool,
 }
 
+/// Retained values of a subscription that were still to be sent when the connection was lost.
+#[derive(Clone, Debug)]
+pub struct PausedWalk {
+    /// The subscription.
+    pub filter: Name,
+    /// The last address that was looked at.
+    pub after: Option<Address>,
+}
+
 /// What a session remembers.
 #[derive(Debug, Default)]
 pub struct SessionState {
@@ -63,10 +73,15 @@ pub struct SessionState {
     pub outgoing: VecDeque<Outgoing>,
     /// QoS 2 packet identifiers received and not yet released.
     pub received: BTreeSet<u16>,
+    /// Retained values to go on with at the next connection.
+    pub paused_walks: Vec<PausedWalk>,
     /// The will of the present connection, or of the last while its delay runs.
     pub will: Option<Will>,
     /// How long the session outlives its connection, in seconds.
     pub expiry_s: u32,
+    /// What it was given and has not settled returns to its queue with the connection's end: the
+    /// next one is given it again.
+    pub(crate) returns_unsettled: bool,
     consumer: Option<ConsumerId>,
     expires_at: Option<Timestamp>,
     will_at: Option<Timestamp>,
@@ -245,12 +260,16 @@ impl Session {
     /// Cancels the consumer and takes back what it was given but has not begun to send.
     fn stop_consuming(&self, state: &mut SessionState, now: Timestamp, wakes: &mut Wakes) {
         let Some(queue) = self.queue() else { return };
-        if let Some(consumer) = state.consumer.take() {
+        let consumer = state.consumer.take();
+        if let Some(consumer) = consumer {
             queue.cancel(now, consumer, wakes);
         }
         let unsent = self.subscriber.outbox.drain_queue_deliveries();
         let seqs = unsent.iter().filter_map(seq_of).collect::<Vec<_>>();
         queue.untake(now, &seqs, wakes);
+        if let Some(consumer) = consumer.filter(|_| state.returns_unsettled) {
+            queue.release(now, consumer, wakes);
+        }
     }
 
     /// Sets what happens when the connection does not come back: the will after its delay, the
@@ -297,17 +316,42 @@ impl Session {
         due
     }
 
-    /// Marks it ended; false when it already was. Returns its will, if it is still to be sent.
-    pub(crate) fn end(&self) -> Option<(Vec<Name>, Option<Will>)> {
+    /// Marks it ended; none when it already was.
+    pub(crate) fn end(&self) -> Option<Ended> {
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.is_ended, true) {
             return None;
         }
-        let filters = std::mem::take(&mut state.subscriptions)
-            .into_keys()
-            .collect();
-        Some((filters, state.will.take()))
+        let begun = state
+            .outgoing
+            .iter()
+            .filter_map(|sent| match &sent.delivery.source {
+                Source::Queue(from) => Some(from.seq),
+                Source::Subscription(_) => None,
+            });
+        let begun = begun.collect();
+        Some(Ended {
+            subscriptions: std::mem::take(&mut state.subscriptions),
+            begun,
+            will: state.will.take(),
+        })
     }
+
+    /// Whether its client is connected.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.subscriber.outbox.owner().is_some()
+    }
+}
+
+/// What an ended session leaves.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) subscriptions: BTreeMap<Name, SubscriptionOptions>,
+    /// Messages that were being sent.
+    pub(crate) begun: BTreeSet<Seq>,
+    /// Its will, if it is still to be sent.
+    pub(crate) will: Option<Will>,
 }
 
 /// What [`Session::due`] found.
@@ -383,7 +427,7 @@ mod tests {
             name: "test",
             decode: |_| crate::Properties::default(),
         };
-        let address = crate::Address::new("a".into());
+        let address = Address::new("a".into());
         let message =
             crate::MessageBuilder::new(address, "amq.topic".into(), "x".into(), &ORIGIN).build();
         let will = |expiry_s| Will {

@@ -6,7 +6,7 @@ use crate::delivery::{Delivery, Matched, Source};
 use crate::ids::SubscriberId;
 use crate::message::{Message, QoS};
 use crate::outbox::{Outbox, Wakes};
-use crate::queue::{Enqueue, Queue};
+use crate::queue::{Enqueue, Enqueued, Queue};
 use crate::time::Timestamp;
 
 /// A subscriber: where its live messages go, and where those that must not be lost wait.
@@ -34,20 +34,27 @@ pub struct SubscriptionOptions {
 }
 
 impl Subscriber {
-    /// Hands over a message; returns whether it was accepted.
+    /// Hands over a message; where it is not kept in a queue and the client is away, it is gone.
     pub(crate) fn deliver(
         &self,
         now: Timestamp,
         message: &Arc<Message>,
         matched: &Arc<Matched>,
         enqueue: &mut Enqueue<'_>,
-    ) -> bool {
-        let qos = matched.qos().min(message.qos);
+    ) -> Enqueued {
+        // A Redis subscriber that has a queue is one that is to miss nothing.
+        let is_kept = matches!(**matched, Matched::Channel | Matched::Glob(_));
+        let qos = match is_kept && self.queue.is_some() {
+            true => message.qos.max(QoS::AtLeastOnce),
+            false => matched.qos().min(message.qos),
+        };
         match &self.queue {
-            Some(queue) if qos > QoS::AtMostOnce => queue
-                .enqueue(now, message, qos, Some(matched), enqueue)
-                .is_accepted(),
-            _ => self.push(message, matched, enqueue.wakes),
+            Some(queue) if qos > QoS::AtMostOnce => {
+                queue.enqueue(now, message, qos, Some(matched), enqueue)
+            }
+            _ if self.push(message, matched, enqueue.wakes) => Enqueued::Accepted,
+            _ if self.outbox.owner().is_some() => Enqueued::Rejected,
+            _ => Enqueued::Gone,
         }
     }
 

@@ -13,6 +13,7 @@ use imbl::{HashMap, OrdMap};
 
 use crate::address::Address;
 use crate::binding::Destination;
+use crate::delay;
 use crate::delivery::Matched;
 use crate::exchange::Exchange;
 use crate::ids::SubscriberId;
@@ -26,6 +27,9 @@ use crate::topic::{GlobIndex, Trie};
 
 /// The name of the exchange that MQTT, Redis and LAN links share with AMQP.
 pub const BUS: &str = "amq.topic";
+
+/// What the addresses of the gateway's own values begin with. Nobody else publishes there.
+pub const SYSTEM_PREFIX: &[u8] = b"$SYS/";
 
 /// One version of a virtual host's routing.
 #[derive(Clone, Debug, Default)]
@@ -90,8 +94,15 @@ impl RouteTable {
         }
     }
 
+    /// The MQTT subscribers of one of the gateway's own values.
+    pub(crate) fn system_route(&self, address: &Address) -> Route {
+        let mut route = Route::default();
+        self.filter_subscriptions(address, &mut route);
+        route
+    }
+
     fn subscriptions(&self, address: &Address, route: &mut Route) {
-        if address.is_topic() {
+        if address.is_topic() && !address.as_bytes().starts_with(SYSTEM_PREFIX) {
             self.filter_subscriptions(address, route);
         }
         if let Some(subscribers) = self.channels.get(address.as_bytes()) {
@@ -157,7 +168,12 @@ impl<'a> Search<'a> {
     }
 
     fn visit_one(&mut self, exchange: &'a Exchange, address: &Address, message: &Message) {
-        self.is_reusable &= !exchange.looks_at_headers();
+        self.is_reusable &= !exchange.decides_by_message();
+        if let Some(delays) = exchange.delays()
+            && let Some(delay_ms) = delay::delay_ms(message)
+        {
+            return self.route.delays.push((Arc::clone(delays), delay_ms));
+        }
         let mut matched = false;
         exchange.route(address, message, |destination| {
             matched = true;

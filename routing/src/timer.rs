@@ -1,9 +1,11 @@
-//! What the core wants to do later: expire sessions, send delayed wills, drop expired queue heads,
-//! delete unused queues. The gateway sleeps until the first of them; an idle core has none.
+//! What the core wants to do later: expire sessions, send delayed wills and messages, drop expired
+//! queue heads, delete unused queues. The gateway sleeps until the first of them; an idle core has
+//! none.
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
 
+use crate::delay::Delays;
 use crate::queue::Queue;
 use crate::session::Session;
 use crate::sync::{Mutex, Rank};
@@ -14,6 +16,8 @@ use crate::time::Timestamp;
 pub(crate) enum Due {
     /// A will's delay or a session's expiry has passed.
     Session(Weak<Session>),
+    /// A delayed message's time has come.
+    Delays(Weak<Delays>),
     /// A message at a queue's head has expired, or nobody has used the queue for long.
     Queue(Weak<Queue>),
 }

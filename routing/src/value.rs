@@ -62,6 +62,30 @@ impl Value {
         }
     }
 
+    /// The type's name as RabbitMQ has it, for the texts of errors.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "bool",
+            Self::I8(_) => "byte",
+            Self::U8(_) => "unsignedbyte",
+            Self::I16(_) => "short",
+            Self::U16(_) => "unsignedshort",
+            Self::I32(_) => "signedint",
+            Self::U32(_) => "unsignedint",
+            Self::I64(_) => "long",
+            Self::F32(_) => "float",
+            Self::F64(_) => "double",
+            Self::Decimal { .. } => "decimal",
+            Self::Text(_) => "longstr",
+            Self::Binary(_) => "binary",
+            Self::Timestamp(_) => "timestamp",
+            Self::Array(_) => "array",
+            Self::Table(_) => "table",
+            Self::Void => "void",
+        }
+    }
+
     /// The text of a long string that is UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -3,7 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 mod across;
+mod corpus;
 mod durability;
+mod many;
+mod mqtt;
 mod reload;
+mod requirements;
 mod shutdown;
 mod tidy;
+mod transports;

@@ -2,6 +2,7 @@
 
 use gateway::passwd;
 use tests::TestGateway;
+use tests::amqp::{AmqpClient, declare_queue};
 
 #[test]
 fn a_new_user_may_come_in_and_nothing_else_changes() {
@@ -29,5 +30,26 @@ fn a_new_user_may_come_in_and_nothing_else_changes() {
         .connect("resp")
         .send(b"AUTH u secret\r\n")
         .expect(b"+OK\r\n");
+    gateway.stop();
+}
+
+#[test]
+fn a_new_policy_holds_for_a_queue_that_is_there() {
+    let data = tempfile::tempdir().unwrap();
+    let mut gateway = TestGateway::start(data.path(), &[]);
+    let mut client = AmqpClient::connect(gateway.address("amqp"));
+    client.call(1, (20, 10), b"\0");
+    client.call(1, (50, 10), &declare_queue("q", 0));
+    (0..5).for_each(|_| client.put_publish(1, ("", "q"), b"body"));
+    let messages = |client: &mut AmqpClient| {
+        let status = client.call(1, (50, 10), &declare_queue("q", 1));
+        assert_eq!(status.method(), (50, 11));
+        // After the name: messages u32, consumers u32.
+        status.payload[status.payload.len() - 5]
+    };
+    assert_eq!(messages(&mut client), 5);
+    let policy = "policies = [{name = 'p', pattern = '^q$', definition = {max-length = 2}}]";
+    gateway.reload(data.path(), &[policy]).unwrap();
+    assert_eq!(messages(&mut client), 2);
     gateway.stop();
 }

@@ -19,7 +19,10 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("protocols/resp", &["routing"]),
     ("routing", &[]),
     ("storage", &[]),
-    ("tests", &["gateway", "storage"]),
+    (
+        "tests",
+        &["amqp", "gateway", "mqtt", "resp", "routing", "storage"],
+    ),
 ];
 
 /// Foreign crates that only these crates of the workspace may name.
@@ -29,7 +32,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("socket2", &["gateway"]),
     ("amq-protocol", &["protocols/amqp"]),
     ("mqttbytes", &["protocols/mqtt"]),
-    ("redis-protocol", &["protocols/resp"]),
+    ("redis-protocol", &["protocols/resp", "tests"]),
 ];
 
 fn root() -> PathBuf {

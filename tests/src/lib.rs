@@ -1,11 +1,16 @@
 //! A whole gateway inside a test, and clients that speak raw bytes.
 
+pub mod fuzz;
+pub mod many;
+
+pub mod amqp;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use gateway::config::{Config, Overlay};
+use gateway::config::{Bind, Config, Overlay};
 use gateway::gateway::ReloadError;
 use gateway::{Gateway, StartError};
 use tokio::runtime::Runtime;
@@ -48,8 +53,26 @@ impl TestGateway {
             .gateway
             .addresses
             .iter()
-            .find(|(name, _)| *name == protocol);
-        found.map(|(_, address)| *address).expect("a listener")
+            .find_map(|(name, address)| match address {
+                Bind::Tcp(address) if *name == protocol => Some(*address),
+                _ => None,
+            });
+        found.expect("a listener")
+    }
+
+    /// The path of a protocol's Unix socket.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's set-up")]
+    pub fn socket(&self, protocol: &str) -> &Path {
+        let mut found = self.gateway.addresses.iter();
+        let found = found.find_map(|(name, address)| match address {
+            Bind::Unix(path) if *name == protocol => Some(path),
+            _ => None,
+        });
+        found.expect("a Unix socket")
     }
 
     /// A raw connection to a protocol's listener.
@@ -156,6 +179,15 @@ impl RawClient {
             bytes.escape_ascii().to_string()
         );
         self
+    }
+
+    /// Fills the buffer with what comes next.
+    ///
+    /// # Panics
+    /// When not enough comes.
+    #[expect(clippy::expect_used, reason = "a test's assertion")]
+    pub fn receive(&mut self, into: &mut [u8]) {
+        self.0.read_exact(into).expect("as many bytes");
     }
 
     /// Expects the gateway to end the connection, whatever it says before and however it does it.

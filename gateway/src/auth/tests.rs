@@ -186,3 +186,64 @@ async fn without_the_anonymous_user_nobody_is_anonymous() {
     let answer = authenticator.authenticate(Credentials::Anonymous, peer(true), anonymous);
     assert_eq!(answer.await.unwrap_err(), AuthError::AnonymousRefused);
 }
+
+/// A login by SCRAM; returns the challenge as well.
+fn scram_login(
+    authenticator: &Authenticator,
+    (user, password): (&str, &str),
+    peer: Peer,
+) -> (String, Result<SaslReply, AuthError>) {
+    let mut exchange = None;
+    let step = |is_first, data: String| SaslStep {
+        mechanism: "SCRAM-SHA-256".into(),
+        is_first,
+        data: data.into(),
+    };
+    let first = step(true, format!("n,,n={user},r=abc"));
+    let challenge = match authenticator.sasl(&mut exchange, &first, peer) {
+        Ok(SaslReply::Challenge(challenge)) => String::from_utf8(challenge.to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let last = step(false, scram::client_final(user, password, &challenge));
+    let reply = authenticator.sasl(&mut exchange, &last, peer);
+    assert!(exchange.is_none());
+    (challenge, reply)
+}
+
+#[test]
+fn scram_lets_in_who_knows_the_password() {
+    let authenticator = Authenticator::new(&Config::default()).unwrap();
+    let (_, reply) = scram_login(&authenticator, ("guest", "guest"), peer(true));
+    let Ok(SaslReply::Done { identity, data }) = reply else {
+        panic!("{reply:?}");
+    };
+    assert_eq!(identity.user.as_str(), "guest");
+    assert!(data.starts_with(b"v="));
+    let elsewhere = scram_login(&authenticator, ("guest", "guest"), peer(false)).1;
+    assert_eq!(elsewhere.unwrap_err(), AuthError::LoopbackOnly);
+}
+
+#[test]
+fn scram_does_not_tell_who_exists() {
+    let authenticator = authenticator(PRESS);
+    for user in ["press4", "nobody"] {
+        let salt_of = |challenge: &str| challenge.split(',').nth(1).unwrap().to_owned();
+        let (first, reply) = scram_login(&authenticator, (user, "press"), peer(true));
+        assert_eq!(reply.unwrap_err(), AuthError::BadCredentials, "{user}");
+        let (second, _) = scram_login(&authenticator, (user, "press"), peer(true));
+        assert_eq!(salt_of(&first), salt_of(&second));
+        assert_ne!(first, second);
+    }
+}
+
+#[test]
+fn a_step_without_a_first_one_proves_nothing() {
+    let authenticator = authenticator(PRESS);
+    let step = SaslStep {
+        mechanism: "SCRAM-SHA-256".into(),
+        is_first: false,
+        data: "c=biws,r=abc,p=AAAA".into(),
+    };
+    let reply = authenticator.sasl(&mut None, &step, peer(true));
+    assert_eq!(reply.unwrap_err(), AuthError::BadCredentials);
+}

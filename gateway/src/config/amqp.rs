@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::section::Section;
-use super::value::TIMEOUT;
+use super::value::{DAY, TIMEOUT};
 
 /// `[amqp]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Amqp {
     pub handshake_timeout: Duration,
     /// How long the answer to `connection.close` is waited for.
     pub close_timeout: Duration,
+    /// How long a client may take to acknowledge a delivery, unless the queue says; zero: for ever.
+    pub consumer_timeout: Duration,
     /// The largest message body in bytes.
     pub message_bytes_max: u64,
     /// The consumers of one channel.
@@ -44,6 +46,7 @@ impl Default for Amqp {
             heartbeat: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
+            consumer_timeout: Duration::from_secs(30 * 60),
             message_bytes_max: 128 << 20,
             channel_consumers_max: 4096,
             transaction_bytes_max: 64 << 20,
@@ -69,6 +72,11 @@ impl Amqp {
             heartbeat: of.duration("heartbeat", heartbeat, default.heartbeat),
             handshake_timeout: of.duration("handshake_timeout", TIMEOUT, default.handshake_timeout),
             close_timeout: of.duration("close_timeout", TIMEOUT, default.close_timeout),
+            consumer_timeout: of.duration(
+                "consumer_timeout",
+                Duration::ZERO..=DAY * 49,
+                default.consumer_timeout,
+            ),
             message_bytes_max: of.size("message_bytes_max", message, default.message_bytes_max),
             channel_consumers_max: of.integer(
                 "channel_consumers_max",

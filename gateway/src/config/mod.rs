@@ -14,6 +14,7 @@ mod document;
 mod lan;
 mod listeners;
 mod mqtt;
+mod policies;
 mod resp;
 mod rules;
 mod section;
@@ -35,11 +36,12 @@ use tracing_subscriber::filter::LevelFilter;
 pub use amqp::Amqp;
 pub use diagnostic::Invalid;
 pub use lan::{Codec, Destination, Direction, Interface, LanLink, SourceRange};
-pub use listeners::{HttpListener, Listener, Listeners};
+pub use listeners::{Bind, HttpListener, Listener, Listeners, WebSocketListener};
 pub use mqtt::Mqtt;
-pub use resp::Resp;
+pub use policies::{Definition, Policy};
+pub use resp::{Resp, Subscribers, WhenFull};
 pub use storage::{Storage, SyncPolicy};
-pub use users::{ADMINISTRATOR, Authentication, GUEST, Permission, User, Vhost};
+pub use users::{ADMINISTRATOR, Authentication, GUEST, Permission, TopicPermission, User, Vhost};
 
 use diagnostic::Diagnostic;
 use document::Document;
@@ -65,6 +67,10 @@ pub struct Config {
     pub vhosts: Vec<Vhost>,
     /// The users, `[[users]]`.
     pub users: Vec<User>,
+    /// What queues and exchanges are told by pattern, `[[policies]]`.
+    pub policies: Vec<Policy>,
+    /// Limits laid over arguments and policies, `[[operator_policies]]`.
+    pub operator_policies: Vec<Policy>,
     /// The LAN links, `[[lan]]`.
     pub lan: Vec<LanLink>,
     /// What is logged, `[log]`.
@@ -86,6 +92,8 @@ impl Default for Config {
                 name: "/".to_owned(),
             }],
             users: vec![User::guest()],
+            policies: Vec::new(),
+            operator_policies: Vec::new(),
             lan: Vec::new(),
             log: Log::default(),
             shutdown: Shutdown::default(),
@@ -223,8 +231,8 @@ impl Config {
         }
     }
 
-    /// The sections, but for users and authentication, in which this configuration differs from
-    /// another.
+    /// The sections, but for users, policies and authentication, in which this configuration
+    /// differs from another.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let sections = [
@@ -256,6 +264,10 @@ impl Config {
             authentication: root.table("authentication", Authentication::read),
             vhosts: root.tables("vhosts", Vhost::read).unwrap_or(default.vhosts),
             users: root.tables("users", User::read).unwrap_or(default.users),
+            policies: root.tables("policies", Policy::read).unwrap_or_default(),
+            operator_policies: root
+                .tables("operator_policies", Policy::read_operators)
+                .unwrap_or_default(),
             lan: root.tables("lan", LanLink::read).unwrap_or_default(),
             log: root.table("log", Log::read),
             shutdown: root.table("shutdown", Shutdown::read),

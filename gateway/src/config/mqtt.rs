@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use routing::SharedStrategy;
+
 use super::section::Section;
-use super::value::TIMEOUT;
+use super::value::{DAY, TIMEOUT};
 
 /// `[mqtt]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Mqtt {
     /// The longest keep alive; who asks for more, or for none, is given this. Zero: the client's.
     pub keep_alive_max: Duration,
     /// QoS 1 and 2 messages that a client may have unacknowledged: Receive Maximum
-    /// [MQTT-3.2.2.3.3].
+    /// (MQTT 5 §3.2.2.3.3).
     pub receive_max: u16,
     /// QoS 1 and 2 messages that a client is sent before it acknowledges some.
     pub inflight_max: u16,
@@ -22,31 +24,43 @@ pub struct Mqtt {
     pub unconfirmed_max: u32,
     /// Messages kept for a session whose client is away or slow.
     pub queued_max: u32,
-    /// The largest packet in bytes: Maximum Packet Size [MQTT-3.2.2.3.6].
+    /// Their bytes; zero: any.
+    pub queued_bytes_max: u64,
+    /// From a packet's first byte to its last, for small ones; large ones are given more.
+    pub packet_timeout: Duration,
+    /// The largest packet in bytes: Maximum Packet Size (MQTT 5 §3.2.2.3.6).
     pub packet_bytes_max: u64,
     /// The largest CONNECT in bytes; its sender is a stranger still.
     pub connect_bytes_max: u64,
     /// The largest SUBSCRIBE or UNSUBSCRIBE in bytes.
     pub subscribe_bytes_max: u64,
-    /// Topic aliases that a client may set: Topic Alias Maximum [MQTT-3.2.2.3.8]; zero: none.
+    /// Topic aliases that a client may set: Topic Alias Maximum (MQTT 5 §3.2.2.3.8); zero: none.
     pub topic_alias_max: u16,
     /// Topic aliases used towards a client; zero: none.
     pub topic_alias_out_max: u16,
-    /// The longest Session Expiry Interval granted [MQTT-3.2.2.3.2]; zero: any.
+    /// The longest Session Expiry Interval granted (MQTT 5 §3.2.2.3.2); zero: any.
     pub session_expiry_max: Duration,
     /// The filters that one session may be subscribed to.
     pub subscriptions_max: u32,
     /// The retained messages of one virtual host.
     pub retained_max: u32,
+    /// Their bytes, with their bookkeeping.
+    pub retained_bytes_max: u64,
+    /// Who of a shared subscription's members gets a message.
+    pub shared_strategy: SharedStrategy,
     /// QoS 0 messages that wait for one slow client.
     pub waiting_max: u32,
     /// Their bytes.
     pub waiting_bytes_max: u64,
     /// What assigned client identifiers begin with [MQTT-3.1.3-6].
     pub client_id_prefix: String,
-    /// What the Response Information of CONNACK begins with [MQTT-3.2.2.3.15]; `None`: there is
+    /// What the Response Information of CONNACK begins with (MQTT 5 §3.2.2.3.15); `None`: there is
     /// none.
     pub response_prefix: Option<String>,
+    /// Whether MQTT 5 clients are told in words why something was refused.
+    pub reason_strings: bool,
+    /// How often the values under `$SYS/` are published; zero: never.
+    pub sys_interval: Duration,
 }
 
 impl Default for Mqtt {
@@ -58,6 +72,8 @@ impl Default for Mqtt {
             inflight_max: 512,
             unconfirmed_max: 65_535,
             queued_max: 1000,
+            queued_bytes_max: 0,
+            packet_timeout: Duration::from_secs(60),
             packet_bytes_max: 2_000_000,
             connect_bytes_max: 512 << 10,
             subscribe_bytes_max: 100_000,
@@ -66,15 +82,27 @@ impl Default for Mqtt {
             session_expiry_max: Duration::ZERO,
             subscriptions_max: 10_000,
             retained_max: 1_000_000,
+            retained_bytes_max: 1 << 30,
+            shared_strategy: SharedStrategy::RoundRobin,
             waiting_max: 65_536,
             waiting_bytes_max: 32 << 20,
             client_id_prefix: "auto-".to_owned(),
             response_prefix: None,
+            reason_strings: false,
+            sys_interval: Duration::from_secs(10),
         }
     }
 }
 
-/// The largest remaining length and its header [MQTT-1.5.5].
+/// The words for how members of a shared subscription are chosen.
+const STRATEGIES: [(&str, SharedStrategy); 4] = [
+    ("round-robin", SharedStrategy::RoundRobin),
+    ("sticky", SharedStrategy::Sticky),
+    ("hash-publisher", SharedStrategy::HashPublisher),
+    ("hash-topic", SharedStrategy::HashTopic),
+];
+
+/// The largest remaining length and its header (MQTT 5 §1.5.5).
 const PACKET_BYTES_MAX: u64 = 268_435_460;
 
 impl Mqtt {
@@ -92,6 +120,8 @@ impl Mqtt {
             inflight_max: of.integer("inflight_max", 1..=u16::MAX, default.inflight_max),
             unconfirmed_max: of.integer("unconfirmed_max", 1..=65_535, default.unconfirmed_max),
             queued_max: of.integer("queued_max", many.clone(), default.queued_max),
+            queued_bytes_max: of.size("queued_bytes_max", 0..=1 << 40, default.queued_bytes_max),
+            packet_timeout: of.duration("packet_timeout", TIMEOUT, default.packet_timeout),
             packet_bytes_max: of.size("packet_bytes_max", packet.clone(), default.packet_bytes_max),
             connect_bytes_max: of.size(
                 "connect_bytes_max",
@@ -120,6 +150,12 @@ impl Mqtt {
                 default.subscriptions_max,
             ),
             retained_max: of.integer("retained_max", 0..=1_000_000_000, default.retained_max),
+            retained_bytes_max: of.size(
+                "retained_bytes_max",
+                waiting_bytes.clone(),
+                default.retained_bytes_max,
+            ),
+            shared_strategy: of.choice("shared_strategy", &STRATEGIES, default.shared_strategy),
             waiting_max: of.integer("waiting_max", many, default.waiting_max),
             waiting_bytes_max: of.size(
                 "waiting_bytes_max",
@@ -127,6 +163,8 @@ impl Mqtt {
                 default.waiting_bytes_max,
             ),
             client_id_prefix: of.text("client_id_prefix", &default.client_id_prefix),
+            reason_strings: of.boolean("reason_strings", default.reason_strings),
+            sys_interval: of.duration("sys_interval", Duration::ZERO..=DAY, default.sys_interval),
             response_prefix: Some(of.text("response_prefix", "")).filter(|it| !it.is_empty()),
         }
     }

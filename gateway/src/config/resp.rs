@@ -39,6 +39,72 @@ pub struct Resp {
     pub strings_max: u32,
     /// The bytes of these keys and their values.
     pub strings_bytes_max: u64,
+    /// How long the queue behind an empty list stays when nobody uses it.
+    pub list_empty_expires: Duration,
+    /// Queues of a virtual host beyond which a push to a new key is refused.
+    pub queues_max: u32,
+    /// Whether answers to pushes, and to what durable subscribers are to receive, wait for the
+    /// disk.
+    pub waits_for_disk: bool,
+    /// Whether DEBUG SLEEP and DEBUG LOG are allowed.
+    pub debug_commands: bool,
+    /// What becomes of a subscriber that does not keep up.
+    pub when_full: WhenFull,
+    /// Other rules for some subscribers.
+    pub subscribers: Vec<Subscribers>,
+    /// Messages that wait for one durable subscriber.
+    pub durable_messages_max: u32,
+    /// Their bytes.
+    pub durable_bytes_max: u64,
+    /// How long a durable subscriber may be away.
+    pub durable_expiry: Duration,
+    /// What was sent to a durable subscriber so many bytes ago has been read.
+    pub durable_window_bytes: u64,
+    /// What was sent so long ago on a living connection has been read; zero: that proves nothing.
+    pub durable_settle_time: Duration,
+}
+
+/// What becomes of a subscriber that does not keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// `disconnect`, as Redis.
+    Disconnect,
+    /// `drop-oldest`.
+    DropOldest,
+    /// `pause-publisher`.
+    PausePublisher,
+    /// `durable`.
+    Durable,
+}
+
+/// The words of [`WhenFull`].
+const WHEN_FULL: [(&str, WhenFull); 4] = [
+    ("disconnect", WhenFull::Disconnect),
+    ("drop-oldest", WhenFull::DropOldest),
+    ("pause-publisher", WhenFull::PausePublisher),
+    ("durable", WhenFull::Durable),
+];
+
+/// `[[resp.subscribers]]`: what holds for some subscribers; the first that fits counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribers {
+    /// Redis glob over names of users.
+    pub user: String,
+    /// Redis glob over the names that connections give themselves.
+    pub name: String,
+    /// What holds for them.
+    pub when_full: WhenFull,
+}
+
+impl Subscribers {
+    fn read(of: &mut Section<'_>) -> Self {
+        of.require("when_full", "\"durable\"");
+        Self {
+            user: of.text("user", "*"),
+            name: of.text("name", "*"),
+            when_full: of.choice("when_full", &WHEN_FULL, WhenFull::Disconnect),
+        }
+    }
 }
 
 impl Default for Resp {
@@ -58,6 +124,17 @@ impl Default for Resp {
             databases: 16,
             strings_max: 100_000,
             strings_bytes_max: 64 << 20,
+            list_empty_expires: Duration::from_secs(60),
+            queues_max: 100_000,
+            waits_for_disk: true,
+            debug_commands: false,
+            when_full: WhenFull::Disconnect,
+            subscribers: Vec::new(),
+            durable_messages_max: 1_000_000,
+            durable_bytes_max: 1 << 30,
+            durable_expiry: 7 * DAY,
+            durable_window_bytes: 16 << 20,
+            durable_settle_time: Duration::from_secs(30),
         }
     }
 }
@@ -66,6 +143,9 @@ impl Resp {
     pub(super) fn read(of: &mut Section<'_>) -> Self {
         let default = Self::default();
         let buffer = 64 << 10..=1 << 40;
+        let life = |of: &mut Section<'_>, key, days_max, default| {
+            of.duration(key, Duration::from_secs(1)..=days_max * DAY, default)
+        };
         let output = |of: &mut Section<'_>, key, default| of.size(key, buffer.clone(), default);
         Self {
             version: of.text("version", &default.version),
@@ -106,6 +186,27 @@ impl Resp {
             databases: of.integer("databases", 1..=u8::MAX, default.databases),
             strings_max: of.integer("strings_max", 0..=100_000_000, default.strings_max),
             strings_bytes_max: of.size("strings_bytes_max", 0..=1 << 40, default.strings_bytes_max),
+            list_empty_expires: life(of, "list_empty_expires", 30, default.list_empty_expires),
+            queues_max: of.integer("queues_max", 1..=100_000_000, default.queues_max),
+            waits_for_disk: of.boolean("waits_for_disk", default.waits_for_disk),
+            debug_commands: of.boolean("debug_commands", default.debug_commands),
+            when_full: of.choice("when_full", &WHEN_FULL, default.when_full),
+            subscribers: of
+                .tables("subscribers", Subscribers::read)
+                .unwrap_or(default.subscribers),
+            durable_messages_max: of.integer(
+                "durable_messages_max",
+                1..=1_000_000_000,
+                default.durable_messages_max,
+            ),
+            durable_bytes_max: output(of, "durable_bytes_max", default.durable_bytes_max),
+            durable_expiry: life(of, "durable_expiry", 3650, default.durable_expiry),
+            durable_window_bytes: output(of, "durable_window_bytes", default.durable_window_bytes),
+            durable_settle_time: of.duration(
+                "durable_settle_time",
+                Duration::ZERO..=DAY,
+                default.durable_settle_time,
+            ),
         }
     }
 }

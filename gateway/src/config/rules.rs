@@ -2,7 +2,7 @@
 //! that must fit each other, and doors that must not stand open.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use lan::Envelope;
 use routing::Address;
@@ -11,7 +11,7 @@ use super::diagnostic::Diagnostic;
 use super::document::{Document, Location};
 use super::section::Reader;
 use super::units::format_size;
-use super::{Config, GUEST, LanLink, User};
+use super::{Bind, Config, GUEST, LanLink, User};
 
 /// Reports every rule that `config` breaks.
 pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
@@ -63,6 +63,10 @@ impl Rules<'_> {
         );
         self.check_names("user", "users", config.users.iter().map(|user| &user.name));
         self.check_names("LAN link", "lan", config.lan.iter().map(|link| &link.name));
+        let names = config.policies.iter().map(|policy| &policy.name);
+        self.check_names("policy", "policies", names);
+        let names = config.operator_policies.iter().map(|policy| &policy.name);
+        self.check_names("operator policy", "operator_policies", names);
         for (index, user) in config.users.iter().enumerate() {
             let noun = format!("permission of user `{}` in virtual host", user.name);
             let list = format!("users.{index}.permissions");
@@ -105,15 +109,15 @@ impl Rules<'_> {
             .messaging()
             .map(|(name, it)| (name, it.enabled, &it.bind));
         let http = ("http", listeners.http.enabled, &listeners.http.bind);
-        let mut first_by_address: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+        let mut first_by_address: BTreeMap<&Bind, &str> = BTreeMap::new();
         for (name, enabled, bind) in messaging.into_iter().chain([http]) {
             if enabled && bind.is_empty() {
                 let right = "give it an address, or say `enabled = false`";
                 let path = format!("listeners.{name}.bind");
                 self.report(format!("listener `{name}` has no address"), &path, right);
             }
-            for address in bind.iter().filter(|address| enabled && address.port() != 0) {
-                let Some(first) = first_by_address.insert(*address, name) else {
+            for address in bind.iter().filter(|address| enabled && is_fixed(address)) {
+                let Some(first) = first_by_address.insert(address, name) else {
                     continue;
                 };
                 let title = format!("{address} is bound twice");
@@ -191,6 +195,19 @@ impl Rules<'_> {
                 let path = format!("users.{index}.permissions.{entry}.vhost");
                 self.check_vhost(&permission.vhost, &path);
             }
+            for (entry, permission) in user.topic_permissions.iter().enumerate() {
+                let path = format!("users.{index}.topic_permissions.{entry}.vhost");
+                self.check_vhost(&permission.vhost, &path);
+            }
+        }
+        let lists = [
+            ("policies", &config.policies),
+            ("operator_policies", &config.operator_policies),
+        ];
+        for (list, policies) in lists {
+            for (index, policy) in policies.iter().enumerate() {
+                self.check_vhost(&policy.vhost, &format!("{list}.{index}.vhost"));
+            }
         }
         for (index, link) in config.lan.iter().enumerate() {
             self.check_vhost(&link.vhost, &format!("lan.{index}.vhost"));
@@ -241,10 +258,7 @@ impl Rules<'_> {
             return;
         }
         for (name, listener) in self.config.listeners.messaging() {
-            let open = listener
-                .bind
-                .iter()
-                .find(|address| !address.ip().is_loopback());
+            let open = listener.bind.iter().find(|address| !address.is_local());
             let (Some(address), true) = (open, listener.enabled) else {
                 continue;
             };
@@ -303,6 +317,14 @@ impl Rules<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether the address is the same at every start: not a port that the system chooses.
+fn is_fixed(address: &Bind) -> bool {
+    match address {
+        Bind::Tcp(address) => address.port() != 0,
+        Bind::Unix(_) => true,
     }
 }
 

@@ -5,6 +5,7 @@ use argon2::password_hash::phc::PasswordHash;
 use regex::Regex;
 
 use super::section::Section;
+use crate::auth::Verifier;
 
 /// The built-in user.
 pub const GUEST: &str = "guest";
@@ -15,6 +16,9 @@ pub const ADMINISTRATOR: &str = "administrator";
 /// The hash of the password `guest`. It is cheap because the password is no secret: clients on this
 /// machine should not wait for a key derivation that protects nothing.
 const GUEST_HASH: &str = "$argon2id$v=19$m=256,t=1,p=1$YnVzYmFyLCBsb29wYmFjaw$dBU7o4xHvB/cD55ZgBBHwR0g5aPLKDaZVexaVRMATN4";
+
+/// What proves the password `guest` by SCRAM.
+const GUEST_VERIFIER: &str = "SCRAM-SHA-256$4096:YnVzYmFyLCBsb29wYmFjaw==$ZNFNvZ7tTpxrAVTER8gXsMmGwLMIg0/z2MgKwCYcTbE=:K56vbHHn5WCwR/2Gat92LO42V9SBTYe1uaK5nSaPmng=";
 
 /// `[authentication]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +67,9 @@ pub struct User {
     pub name: String,
     /// An argon2id hash as a PHC string, which `busbar passwd` makes; `None`: no login by password.
     pub password_hash: Option<String>,
+    /// What proves the password by SCRAM-SHA-256, which `busbar passwd --scram` makes; `None`: no
+    /// login by SCRAM.
+    pub scram_sha256: Option<Verifier>,
     /// Roles: `administrator`, `monitoring`, `impersonator`, or any other word.
     pub tags: Vec<String>,
     /// The virtual host of clients that name none.
@@ -71,6 +78,27 @@ pub struct User {
     pub loopback_only: bool,
     /// What the user may do, at most once per virtual host. Without an entry: nothing.
     pub permissions: Vec<Permission>,
+    /// Which routing keys the user may use, at most once per virtual host and exchange. Without an
+    /// entry: all.
+    pub topic_permissions: Vec<TopicPermission>,
+}
+
+/// Which routing keys a user may use at one topic exchange: regular expressions, in which
+/// `{username}` and `{vhost}` stand for these names. An empty one matches the empty key alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicPermission {
+    /// The virtual host.
+    pub vhost: String,
+    /// The exchange.
+    pub exchange: String,
+    /// Publish.
+    pub write: String,
+    /// Bind.
+    pub read: String,
+    /// Not publish, whatever `write` says; empty: nothing.
+    pub write_except: String,
+    /// Not bind, whatever `read` says; empty: nothing.
+    pub read_except: String,
 }
 
 /// What a user may do in one virtual host: regular expressions over the names of exchanges and
@@ -95,6 +123,7 @@ impl User {
         Self {
             name: GUEST.to_owned(),
             password_hash: Some(GUEST_HASH.to_owned()),
+            scram_sha256: Verifier::parse(GUEST_VERIFIER),
             tags: vec![ADMINISTRATOR.to_owned()],
             default_vhost: "/".to_owned(),
             loopback_only: true,
@@ -104,6 +133,7 @@ impl User {
                 write: all(),
                 read: all(),
             }],
+            topic_permissions: Vec::new(),
         }
     }
 
@@ -119,11 +149,23 @@ impl User {
                 Some(String::new()),
                 read_hash,
             ),
+            scram_sha256: section.parsed("scram_sha256", "a SCRAM verifier", None, |text| {
+                let wanted = "must be what `busbar passwd --scram` prints";
+                match text {
+                    "" => Ok(None),
+                    _ => Verifier::parse(text)
+                        .map(Some)
+                        .ok_or_else(|| wanted.to_owned()),
+                }
+            }),
             tags: section.parsed_list("tags", "a string", Vec::new(), |tag| Ok(tag.to_owned())),
             default_vhost: section.text("default_vhost", "/"),
             loopback_only: section.boolean("loopback_only", false),
             permissions: section
                 .tables("permissions", Permission::read)
+                .unwrap_or_default(),
+            topic_permissions: section
+                .tables("topic_permissions", TopicPermission::read)
                 .unwrap_or_default(),
         }
     }
@@ -147,7 +189,21 @@ impl Permission {
     }
 }
 
-fn read_name(section: &mut Section<'_>, example: &str) -> String {
+impl TopicPermission {
+    fn read(section: &mut Section<'_>) -> Self {
+        section.require("exchange", "\"amq.topic\"");
+        Self {
+            vhost: section.text("vhost", "/"),
+            exchange: section.text("exchange", ""),
+            write: read_key_pattern(section, "write", ".*"),
+            read: read_key_pattern(section, "read", ".*"),
+            write_except: read_key_pattern(section, "write_except", ""),
+            read_except: read_key_pattern(section, "read_except", ""),
+        }
+    }
+}
+
+pub(super) fn read_name(section: &mut Section<'_>, example: &str) -> String {
     section.parsed("name", "a name", String::new(), |text| match text.len() {
         1..=255 => Ok(text.to_owned()),
         _ => Err(format!("must have 1 to 255 bytes, for example {example}")),
@@ -171,18 +227,30 @@ fn read_hash(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn read_pattern(section: &mut Section<'_>, key: &'static str) -> String {
+pub(super) fn read_pattern(section: &mut Section<'_>, key: &'static str) -> String {
     section.parsed(key, "a regular expression", String::new(), |text| {
-        // The reason's last line is the gist; the rest draws the place once more.
-        let gist = |reason: regex::Error| {
-            let reason = reason.to_string();
-            reason
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned()
-        };
-        Regex::new(text).map(|_| text.to_owned()).map_err(gist)
+        Regex::new(text)
+            .map(|_| text.to_owned())
+            .map_err(|reason| gist(&reason))
     })
+}
+
+/// A pattern with names to be filled in; they are checked as if empty.
+fn read_key_pattern(section: &mut Section<'_>, key: &'static str, default: &str) -> String {
+    section.parsed(key, "a regular expression", default.to_owned(), |text| {
+        routing::permission::key_pattern(text, "", "")
+            .map(|_| text.to_owned())
+            .map_err(|reason| gist(&reason))
+    })
+}
+
+/// The reason's last line is the gist; the rest draws the place once more.
+fn gist(reason: &regex::Error) -> String {
+    let reason = reason.to_string();
+    reason
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
 }

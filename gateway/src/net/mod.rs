@@ -1,3 +1,7 @@
-//! The sockets.
+//! The sockets, and what may stand between one and a protocol's state machine.
 
 pub mod lan;
+pub mod proxy;
+pub mod stream;
+pub mod unix;
+pub mod websocket;

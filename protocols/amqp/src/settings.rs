@@ -22,6 +22,9 @@ pub struct Settings {
     pub channels_max: u16,
     /// Consumers of one channel.
     pub consumers_per_channel_max: usize,
+    /// How long a delivery may stay unacknowledged, in milliseconds, unless its queue says; 0 is
+    /// for ever.
+    pub consumer_timeout_ms: u64,
     /// Bytes of one message's body.
     pub message_bytes_max: u64,
     /// Bytes of messages in one channel's uncommitted transaction.
@@ -46,6 +49,7 @@ impl Default for Settings {
             frame_bytes_max: 131_072,
             channels_max: 2047,
             consumers_per_channel_max: 4096,
+            consumer_timeout_ms: 30 * 60 * 1000,
             message_bytes_max: 16 * 1024 * 1024,
             transaction_bytes_max: 64 * 1024 * 1024,
             heartbeat_secs: 60,

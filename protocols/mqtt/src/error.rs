@@ -13,12 +13,21 @@ pub enum PeerMisbehaved {
     /// AUTH without an authentication method in CONNECT. \[MQTT-4.12.0-7\]
     #[error("AUTH without an authentication method")]
     AuthUnexpected,
+    /// The client could not prove anew who it is.
+    #[error("re-authentication failed")]
+    AuthFailed,
+    /// AUTH out of turn, or with another method than CONNECT. \[MQTT-4.12.0-5\], \[MQTT-4.12.1-1\]
+    #[error("AUTH out of turn")]
+    AuthOutOfTurn,
     /// Nothing was heard for one and a half times the keep alive. \[MQTT-3.1.2-22\]
     #[error("keep alive timed out")]
     KeepAlive,
     /// A packet that is broken in itself.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// A packet had begun and did not arrive whole in time.
+    #[error("a packet took too long to arrive")]
+    PacketTimeout,
     /// DISCONNECT sets a session expiry where CONNECT set none. \[MQTT-3.14.2-2\]
     #[error("session expiry raised from 0 in DISCONNECT")]
     SessionExpiryRaised,
@@ -33,6 +42,9 @@ pub enum PeerMisbehaved {
 /// The client went beyond a limit that it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitExceeded {
+    /// An answer that the client must be given is larger than its Maximum Packet Size.
+    #[error("the answer is larger than the client's maximum packet size")]
+    AnswerTooLarge,
     /// More QoS 1 and 2 messages than the Receive Maximum. \[MQTT-3.3.4-9\]
     #[error("more unacknowledged messages than the receive maximum")]
     ReceiveMaximum,
@@ -84,6 +96,9 @@ impl Error {
     pub fn reason_code(self) -> Option<ReasonCode> {
         match self {
             Self::PeerMisbehaved(fault) => fault.reason_code(),
+            Self::LimitExceeded(LimitExceeded::AnswerTooLarge) => {
+                Some(ReasonCode::PACKET_TOO_LARGE)
+            }
             Self::LimitExceeded(LimitExceeded::ReceiveMaximum) => {
                 Some(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED)
             }
@@ -101,9 +116,12 @@ impl PeerMisbehaved {
     fn reason_code(self) -> Option<ReasonCode> {
         match self {
             Self::Malformed(fault) => fault.answer(),
+            Self::PacketTimeout => Some(ReasonCode::IMPLEMENTATION_SPECIFIC),
             Self::KeepAlive => Some(ReasonCode::KEEP_ALIVE_TIMEOUT),
             Self::TopicAliasInvalid => Some(ReasonCode::TOPIC_ALIAS_INVALID),
+            Self::AuthFailed => Some(ReasonCode::NOT_AUTHORIZED),
             Self::AckOfWrongKind
+            | Self::AuthOutOfTurn
             | Self::AuthUnexpected
             | Self::SessionExpiryRaised
             | Self::TopicAliasUnknown => Some(ReasonCode::PROTOCOL_ERROR),

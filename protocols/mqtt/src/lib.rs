@@ -5,12 +5,14 @@
 //! core's and back.
 
 mod connection;
+mod counters;
 mod error;
 mod settings;
 mod translate;
 pub mod wire;
 
 pub use connection::Connection;
+pub use counters::{Count, Counters};
 pub use error::{Ended, Error, LimitExceeded, PeerMisbehaved};
 pub use settings::Settings;
 pub use translate::{ORIGIN, ORIGINS, VOUCHED_ORIGIN};

@@ -1,8 +1,11 @@
 //! The limits of an MQTT listener. Plain values: the gateway's configuration fills them in, and
 //! says what each key is called.
 
+use std::sync::Arc;
+
 use routing::{Name, OutboxLimits};
 
+use crate::counters::Counters;
 use crate::wire::SizeLimits;
 
 /// Limits and defaults of all connections of one listener.
@@ -21,6 +24,8 @@ pub struct Settings {
     /// QoS 1 and 2 messages kept for a session whose client is away or slow; beyond it, nothing
     /// new is kept.
     pub queued_max: usize,
+    /// Their bytes; `None` is no limit.
+    pub queued_bytes_max: Option<usize>,
     /// Topic aliases that a client may set: the Topic Alias Maximum of CONNACK. 0 is none.
     pub topic_alias_max: u16,
     /// Topic aliases used towards a client, if its own maximum is not lower. 0 is none.
@@ -32,6 +37,9 @@ pub struct Settings {
     pub keep_alive_max_secs: u16,
     /// How long a connection may take to send its CONNECT and be authenticated, in milliseconds.
     pub connect_timeout_ms: u64,
+    /// How long a packet may take to arrive once it has begun, in milliseconds; a large one is
+    /// given one more for each byte that has come.
+    pub packet_timeout_ms: u64,
     /// Filters that one session may be subscribed to; one more is answered with 0x97.
     pub subscriptions_max: usize,
     /// QoS 1 and 2 messages that wait for acknowledgement by the journal, in 3.x, where no Receive
@@ -40,10 +48,14 @@ pub struct Settings {
     /// What the Response Information of CONNACK begins with; the client identifier follows. `None`
     /// gives none.
     pub response_prefix: Option<Name>,
+    /// Whether 5.0 clients are told in words why something was refused, unless they ask not to be.
+    pub reason_strings: bool,
     /// What the assigned client identifiers begin with.
     pub client_id_prefix: Name,
     /// Messages that wait for one slow client.
     pub outbox: OutboxLimits,
+    /// What all connections count together.
+    pub counters: Arc<Counters>,
 }
 
 impl Default for Settings {
@@ -55,16 +67,20 @@ impl Default for Settings {
             receive_max: 20,
             inflight_max: 512,
             queued_max: 1000,
+            queued_bytes_max: None,
             topic_alias_max: 10,
             topic_alias_out_max: 10,
             session_expiry_max_secs: u32::MAX,
             keep_alive_max_secs: 0,
             connect_timeout_ms: 10_000,
+            packet_timeout_ms: 60_000,
             subscriptions_max: 10_000,
             unconfirmed_max: 65_535,
             response_prefix: None,
+            reason_strings: false,
             client_id_prefix: "auto-".into(),
             outbox: OutboxLimits::default(),
+            counters: Arc::default(),
         }
     }
 }

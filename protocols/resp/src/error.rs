@@ -54,6 +54,15 @@ pub(crate) enum Error {
     /// The user may not use the channel.
     #[error("NOPERM No permissions to access a channel")]
     ChannelDenied,
+    /// The user may not use the key: no right to the queue of that name, or it is in exclusive use.
+    #[error("NOPERM No permissions to access a key")]
+    KeyDenied,
+    /// A list where a string was expected, or the other way round.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// A key that no queue can be named by (non-normative).
+    #[error("ERR a list is a queue here: its key is UTF-8 of 1 to 255 bytes, not in amq.")]
+    NoListName,
     /// A connection in RESP2 that is subscribed may do little else.
     #[error(
         "ERR Can't execute '{0}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \

@@ -191,6 +191,16 @@ impl Keyspace {
             .count()
     }
 
+    /// The most bytes that there may be.
+    pub(crate) const fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Changes it. What is there stays.
+    pub(crate) const fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// Bytes of all keys and values.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes

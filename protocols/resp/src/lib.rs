@@ -8,12 +8,14 @@ mod command;
 mod connection;
 mod error;
 mod keyspace;
+mod monitor;
 mod server;
 mod settings;
 mod translate;
+mod tunables;
 pub mod wire;
 
 pub use connection::Connection;
 pub use server::{Counters, Server};
-pub use settings::{OutputLimit, Settings};
+pub use settings::{Durable, OutputLimit, Settings, SubscriberRule, WhenFull};
 pub use translate::ORIGIN;

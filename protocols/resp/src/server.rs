@@ -3,14 +3,16 @@
 //! taken for anything but a publish inside `EXEC`; the core never calls back.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use routing::{ConnectionId, Name, Outbox, Peer, Timestamp};
+use routing::{ConnectionId, Name, Outbox, Peer, Timestamp, Wakes};
 
 use crate::keyspace::Keyspace;
+use crate::monitor::Monitors;
 use crate::settings::Settings;
+use crate::tunables::Tunables;
 use crate::wire::Version;
 
 /// The shared side of all Redis connections.
@@ -22,6 +24,11 @@ pub struct Server {
     pub(crate) started_at: Timestamp,
     pub(crate) keyspace: Mutex<Keyspace>,
     clients: Mutex<BTreeMap<ConnectionId, Arc<Client>>>,
+    pub(crate) tunables: Tunables,
+    pub(crate) monitors: Monitors,
+    pause: Mutex<Option<Pause>>,
+    /// Whether there may be one; saves looking.
+    has_pause: AtomicBool,
     /// What has happened since the start; for metrics.
     pub counters: Counters,
 }
@@ -39,6 +46,10 @@ pub struct Counters {
     pub malformed: AtomicU64,
     /// Connections closed for too much unread output.
     pub cut_off: AtomicU64,
+    /// Messages dropped for connections that have ended since; see [`Server::dropped`].
+    pub dropped: AtomicU64,
+    /// Times that a publisher was held up for a slow subscriber.
+    pub held_up: AtomicU64,
     /// Wrong names and passwords.
     pub logins_refused: AtomicU64,
 }
@@ -58,6 +69,10 @@ impl Server {
             settings.key_bytes_max,
         );
         Arc::new(Self {
+            tunables: Tunables::new(&settings),
+            monitors: Monitors::default(),
+            pause: Mutex::default(),
+            has_pause: AtomicBool::new(false),
             settings,
             run_id: format!("{seed:032x}{:08x}", now.0 & 0xffff_ffff),
             started_at: now,
@@ -70,7 +85,7 @@ impl Server {
     /// Whether there was room for one more.
     pub(crate) fn register(&self, client: &Arc<Client>) -> bool {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_room = clients.len() < self.settings.clients_max;
+        let has_room = clients.len() < self.tunables.clients_max();
         if has_room {
             count(&self.counters.connections);
             clients.insert(client.id, Arc::clone(client));
@@ -85,11 +100,66 @@ impl Server {
             .remove(&id);
     }
 
+    /// Messages dropped because a subscriber did not keep up, ever.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        let live = self
+            .clients()
+            .iter()
+            .map(|client| client.outbox().dropped())
+            .sum::<u64>();
+        live + self.counters.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Connections that wait for an element of a list.
+    #[must_use]
+    pub fn blocked(&self) -> usize {
+        let clients = self.clients();
+        clients
+            .iter()
+            .filter(|client| client.snapshot().is_blocked)
+            .count()
+    }
+
+    /// Holds requests back until `pause` is over, or no longer.
+    pub(crate) fn set_pause(&self, pause: Option<Pause>) {
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+        self.has_pause.store(pause.is_some(), Ordering::Relaxed);
+        if pause.is_none() {
+            let mut wakes = Wakes::default();
+            self.clients()
+                .iter()
+                .for_each(|client| client.outbox().poke(&mut wakes));
+        }
+    }
+
+    /// The pause that there is now.
+    pub(crate) fn pause(&self, now: Timestamp) -> Option<Pause> {
+        if !self.has_pause.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = pause.filter(|pause| pause.until > now);
+        if present.is_none() {
+            *pause = None;
+            self.has_pause.store(false, Ordering::Relaxed);
+        }
+        present
+    }
+
     /// All connections, oldest first.
     pub(crate) fn clients(&self) -> Vec<Arc<Client>> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.values().cloned().collect()
     }
+}
+
+/// `CLIENT PAUSE`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    pub(crate) until: Timestamp,
+    /// Whether it is for requests that write alone.
+    pub(crate) writes_only: bool,
 }
 
 /// One connection as the others see it.
@@ -103,8 +173,20 @@ pub(crate) struct Client {
     /// 0 without one.
     pub(crate) local_port: u16,
     pub(crate) connected_at: Timestamp,
-    pub(crate) outbox: Arc<Outbox>,
+    /// Where news for it is put; a session that it opens brings its own.
+    outbox: Mutex<Arc<Outbox>>,
     snapshot: Mutex<Snapshot>,
+    /// How `CLIENT UNBLOCK` wants the present wait to end.
+    unblock: Mutex<Option<Unblock>>,
+}
+
+/// How a wait ends that another client ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unblock {
+    /// As if the time were over.
+    Timeout,
+    /// With an error.
+    Error,
 }
 
 impl Client {
@@ -123,11 +205,12 @@ impl Client {
             local: text(peer.local),
             local_port: peer.local.map_or(0, |local| local.port()),
             connected_at: now,
-            outbox,
+            outbox: Mutex::new(outbox),
             snapshot: Mutex::new(Snapshot {
                 last_request_at: now,
                 ..Snapshot::default()
             }),
+            unblock: Mutex::default(),
         })
     }
 
@@ -142,6 +225,26 @@ impl Client {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_outbox(&self, outbox: &Arc<Outbox>) {
+        *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(outbox);
+    }
+
+    /// Asks the connection to end its wait.
+    pub(crate) fn unblock(&self, how: Unblock) {
+        *self.unblock.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+        self.outbox().poke(&mut Wakes::default());
+    }
+
+    /// What was asked for since the last time.
+    pub(crate) fn take_unblock(&self) -> Option<Unblock> {
+        let mut unblock = self.unblock.lock().unwrap_or_else(PoisonError::into_inner);
+        unblock.take()
     }
 
     pub(crate) fn update(&self, snapshot: Snapshot) {
@@ -166,6 +269,8 @@ pub(crate) struct Snapshot {
     pub(crate) queued_bytes: usize,
     pub(crate) is_evict_protected: bool,
     pub(crate) leaves_untouched: bool,
+    pub(crate) is_blocked: bool,
+    pub(crate) is_monitor: bool,
     pub(crate) last_command: &'static str,
     pub(crate) last_request_at: Timestamp,
 }

@@ -120,6 +120,7 @@ fn connect(broker: &Arc<Broker>, server: &Arc<Server>) -> Connection {
         tags: Vec::new(),
         default_vhost: "/".into(),
         permissions: HashMap::from([(Name::from("/"), permissions)]),
+        topic_permissions: HashMap::new(),
     };
     let answer = Response::Authenticated(Ok(Arc::new(identity)));
     connection.handle_response(NOW, answer, &mut OutBuf::default());

@@ -4,7 +4,34 @@
 //! Arguments that begin with `x-` count only with `all-with-x` and `any-with-x`. An argument
 //! without a value (void) asks only that the header is there.
 
+use crate::error::Error;
 use crate::value::{Table, Value};
+
+/// What `x-match` can be.
+const MODES: [&[u8]; 4] = [b"all", b"any", b"all-with-x", b"any-with-x"];
+
+/// Checks a binding's `x-match`.
+///
+/// # Errors
+/// [`Error::Invalid`] for any other value.
+pub(super) fn check(arguments: &Table) -> Result<(), Error> {
+    let reason = match arguments.get("x-match") {
+        None => return Ok(()),
+        Some(Value::Text(mode)) if MODES.contains(&mode.as_ref()) => return Ok(()),
+        Some(Value::Text(mode)) => format!(
+            "Invalid x-match field value <<\"{}\">>; expected all, any, all-with-x, or any-with-x",
+            String::from_utf8_lossy(mode)
+        ),
+        Some(value) => format!(
+            "Invalid x-match field type {} (value {}); expected longstr",
+            value.type_name(),
+            value
+                .as_i64()
+                .map_or_else(|| "?".into(), |number| number.to_string())
+        ),
+    };
+    Err(Error::Invalid { reason })
+}
 
 /// Whether the headers satisfy the binding's arguments.
 pub(super) fn matches(arguments: &Table, headers: &Table) -> bool {
@@ -54,6 +81,16 @@ mod tests {
 
     fn text(text: &'static str) -> Value {
         Value::Text(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn an_unknown_x_match_is_refused() {
+        for good in ["all", "any", "all-with-x", "any-with-x"] {
+            assert_eq!(check(&table(&[("x-match", text(good))])), Ok(()));
+        }
+        for bad in [text("some"), text(""), Value::I32(5), Value::Void] {
+            assert!(check(&table(&[("x-match", bad)])).is_err());
+        }
     }
 
     #[test]

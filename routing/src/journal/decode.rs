@@ -90,6 +90,7 @@ impl Reader<'_> {
             }
             kind::QUEUE_POSITION => Entry::QueuePosition {
                 queue: QueueId(self.u64()?),
+                first: Seq(self.u64()?),
                 next: Seq(self.u64()?),
             },
             kind::RETAINED => Entry::Retained {
@@ -114,11 +115,17 @@ impl Reader<'_> {
                     internal,
                     arguments,
                 };
+                let delays = if kind == ExchangeKind::Delayed {
+                    Some(QueueId(self.u64()?))
+                } else {
+                    None
+                };
                 Entry::ExchangeDeclared {
                     vhost,
                     name,
                     kind,
                     options,
+                    delays,
                 }
             }
             kind::EXCHANGE_DELETED => Entry::ExchangeDeleted {
@@ -215,8 +222,9 @@ impl Reader<'_> {
         let address = Address::new(self.bytes()?);
         let mut builder = MessageBuilder::new(address, exchange, Bytes::new(), origin);
         builder.raw_properties = self.bytes()?;
-        let [expires, retain, has_died] = self.flags()?;
+        let [expires, retain, has_died, is_delayed] = self.flags()?;
         builder.retain = retain;
+        builder.is_delayed = is_delayed;
         builder.qos = self.qos()?;
         builder.priority = self.u8()?;
         builder.expires_at = if expires {
@@ -234,7 +242,7 @@ impl Reader<'_> {
     }
 
     fn deaths(&mut self) -> Option<Deaths> {
-        let [is_readdressed, ..] = self.flags()?;
+        let [is_readdressed] = self.flags()?;
         let first = FirstDeath {
             queue: self.name()?,
             reason: self.reason()?,
@@ -257,7 +265,7 @@ impl Reader<'_> {
         let exchange = self.name()?;
         let keys = self.u32()?;
         let routing_keys = (0..keys).map(|_| self.bytes()).collect::<Option<_>>()?;
-        let [had_expiration, ..] = self.flags()?;
+        let [had_expiration] = self.flags()?;
         let expiration_ms = if had_expiration {
             Some(self.u64()?)
         } else {
@@ -299,7 +307,7 @@ impl Reader<'_> {
             0 => None,
             1 => {
                 let qos = self.qos()?;
-                let [retain_as_published, ..] = self.flags()?;
+                let [retain_as_published] = self.flags()?;
                 let count = self.u16()?;
                 let subscription_ids = (0..count).map(|_| self.u32()).collect::<Option<_>>()?;
                 Some(Matched::Filters {
@@ -376,9 +384,9 @@ impl Reader<'_> {
         qos(self.u8()?)
     }
 
-    fn flags(&mut self) -> Option<[bool; 3]> {
-        self.u8()
-            .map(|flags| [flags & 1 != 0, flags & 2 != 0, flags & 4 != 0])
+    fn flags<const N: usize>(&mut self) -> Option<[bool; N]> {
+        let octet = self.u8()?;
+        Some(std::array::from_fn(|bit| octet & (1 << bit) != 0))
     }
 
     fn name(&mut self) -> Option<Name> {

@@ -82,9 +82,10 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) {
             put_enqueue(out, &place, *body);
         }
         Entry::Settled { queue, seqs } => put_settled(out, *queue, seqs),
-        Entry::QueuePosition { queue, next } => {
+        Entry::QueuePosition { queue, first, next } => {
             out.push(kind::QUEUE_POSITION);
             put_u64(out, queue.0);
+            put_u64(out, first.0);
             put_u64(out, next.0);
         }
         Entry::Retained { vhost, message } => {
@@ -120,6 +121,7 @@ fn encode_topology(entry: &Entry, out: &mut Vec<u8>) {
             name,
             kind: exchange_kind,
             options,
+            delays,
         } => {
             out.push(kind::EXCHANGE_DECLARED);
             put_text(out, vhost);
@@ -130,6 +132,7 @@ fn encode_topology(entry: &Entry, out: &mut Vec<u8>) {
                 [options.durable, options.auto_delete, options.internal],
             );
             put_table(out, &options.arguments);
+            delays.iter().for_each(|id| put_u64(out, id.0));
         }
         Entry::ExchangeDeleted { vhost, name } => {
             out.push(kind::EXCHANGE_DELETED);
@@ -260,7 +263,12 @@ fn put_message(out: &mut Vec<u8>, message: &Message) {
     let has_died = message.deaths.is_some();
     put_flags(
         out,
-        [message.expires_at.is_some(), message.retain, has_died],
+        [
+            message.expires_at.is_some(),
+            message.retain,
+            has_died,
+            message.is_delayed,
+        ],
     );
     out.push(message.qos as u8);
     out.push(message.priority);
@@ -413,9 +421,9 @@ fn put_tagged(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn put_flags(out: &mut Vec<u8>, flags: [bool; 3]) {
-    let [a, b, c] = flags.map(u8::from);
-    out.push(a | b << 1 | c << 2);
+fn put_flags<const N: usize>(out: &mut Vec<u8>, flags: [bool; N]) {
+    let bits = flags.iter().rev();
+    out.push(bits.fold(0, |octet, flag| octet << 1 | u8::from(*flag)));
 }
 
 fn put_u16(out: &mut Vec<u8>, value: u16) {

@@ -39,14 +39,19 @@ pub enum Entry {
     },
     /// Messages left a queue.
     Settled { queue: QueueId, seqs: Vec<Seq> },
-    /// Sequence numbers below `next` are used.
-    QueuePosition { queue: QueueId, next: Seq },
-    /// An exchange exists.
+    /// Sequence numbers from `first` to below `next` are used.
+    QueuePosition {
+        queue: QueueId,
+        first: Seq,
+        next: Seq,
+    },
+    /// An exchange exists; a delayed one keeps its messages under the identity `delays`.
     ExchangeDeclared {
         vhost: Name,
         name: Name,
         kind: ExchangeKind,
         options: ExchangeOptions,
+        delays: Option<QueueId>,
     },
     /// An exchange is gone.
     ExchangeDeleted { vhost: Name, name: Name },

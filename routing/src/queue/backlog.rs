@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::QueueLimits;
 use super::entry::Entry;
+use super::{End, QueueLimits};
 use crate::ids::Seq;
 use crate::message::Message;
 use crate::time::Timestamp;
@@ -125,6 +125,63 @@ impl Backlog {
             *line = VecDeque::new();
         }
         Some(entry)
+    }
+
+    /// Takes the last entry of the lowest priority.
+    pub(super) fn pop_last(&mut self) -> Option<Entry> {
+        let line = self.lines.iter_mut().find(|line| !line.is_empty())?;
+        let entry = line.pop_back()?;
+        self.total.subtract(&entry.message);
+        Some(entry)
+    }
+
+    /// Up to `count` entries in the order in which they would leave, after the first `start`.
+    pub(super) fn range(&self, start: usize, count: usize) -> Vec<&Entry> {
+        let (mut skip, mut found) = (start, Vec::new());
+        for line in self.lines.iter().rev() {
+            let from = skip.min(line.len());
+            skip -= from;
+            found.extend(line.range(from..).take(count - found.len()));
+        }
+        found
+    }
+
+    /// Takes up to `max` entries that are wanted, looking from one end.
+    pub(super) fn extract(
+        &mut self,
+        from: End,
+        max: usize,
+        is_wanted: impl Fn(&Entry) -> bool,
+    ) -> Vec<Entry> {
+        let mut found = Vec::new();
+        let lines: &mut dyn Iterator<Item = &mut VecDeque<Entry>> = match from {
+            End::Head => &mut self.lines.iter_mut().rev(),
+            End::Tail => &mut self.lines.iter_mut(),
+        };
+        for line in lines {
+            if found.len() == max || !line.iter().any(&is_wanted) {
+                continue;
+            }
+            let mut kept = VecDeque::with_capacity(line.len());
+            while let Some(entry) = match from {
+                End::Head => line.pop_front(),
+                End::Tail => line.pop_back(),
+            } {
+                if found.len() < max && is_wanted(&entry) {
+                    found.push(entry);
+                } else {
+                    match from {
+                        End::Head => kept.push_back(entry),
+                        End::Tail => kept.push_front(entry),
+                    }
+                }
+            }
+            *line = kept;
+        }
+        found
+            .iter()
+            .for_each(|entry| self.total.subtract(&entry.message));
+        found
     }
 
     /// Takes an entry that has expired and is the first of its priority.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use super::End;
 use crate::delivery::Delivery;
 use crate::ids::ConsumerId;
 use crate::outbox::{Outbox, Wakes};
@@ -132,6 +133,22 @@ impl Consumer {
         false
     }
 
+    /// Gives it a delivery if it has credit and room.
+    pub(super) fn try_give(
+        &self,
+        wakes: &mut Wakes,
+        delivery: &impl Fn(&Self) -> Delivery,
+    ) -> bool {
+        if !self.has_credit() || !self.take_credit() {
+            return false;
+        }
+        let taken = self.outbox.offer(delivery(self), wakes).is_ok();
+        if !taken {
+            self.return_credit();
+        }
+        taken
+    }
+
     fn return_credit(&self) {
         if self.acknowledges {
             self.credit.put_back(1);
@@ -147,6 +164,8 @@ impl Consumer {
 pub(super) struct Consumers {
     list: Vec<Consumer>,
     serving: Serving,
+    /// Those that take from the tail, longest waiting first.
+    at_tail: Vec<ConsumerId>,
 }
 
 /// Which consumers are served.
@@ -167,6 +186,7 @@ impl Consumers {
         Self {
             list: Vec::new(),
             serving,
+            at_tail: Vec::new(),
         }
     }
 
@@ -179,7 +199,7 @@ impl Consumers {
     }
 
     /// Adds a consumer; false when exclusiveness forbids it.
-    pub(super) fn add(&mut self, consumer: Consumer) -> bool {
+    pub(super) fn add(&mut self, consumer: Consumer, end: End) -> bool {
         let taken = self.list.iter().any(|other| other.exclusive);
         let may_be_exclusive = self.list.is_empty() && self.serving == Serving::All;
         if taken || (consumer.exclusive && !may_be_exclusive) {
@@ -187,6 +207,9 @@ impl Consumers {
         }
         if self.serving == Serving::One(None) {
             self.serving = Serving::One(Some(consumer.id));
+        }
+        if end == End::Tail {
+            self.at_tail.push(consumer.id);
         }
         let at = self
             .list
@@ -206,6 +229,7 @@ impl Consumers {
     pub(super) fn remove(&mut self, id: ConsumerId) -> bool {
         let before = self.list.len();
         self.list.retain(|consumer| consumer.id != id);
+        self.at_tail.retain(|known| *known != id);
         if self.serving == Serving::One(Some(id)) {
             self.serving = Serving::One(self.list.first().map(|next| next.id));
         }
@@ -213,6 +237,7 @@ impl Consumers {
     }
 
     pub(super) fn drain(&mut self) -> Vec<Consumer> {
+        self.at_tail.clear();
         std::mem::take(&mut self.list)
     }
 
@@ -224,19 +249,21 @@ impl Consumers {
         delivery: impl Fn(&Consumer) -> Delivery,
     ) -> Option<(ConsumerId, bool)> {
         let taker = self.list.iter().position(|consumer| {
-            let may_take = self.serving.includes(consumer) && consumer.has_credit();
-            if !may_take || !consumer.take_credit() {
-                return false;
-            }
-            let taken = consumer.outbox.offer(delivery(consumer), wakes).is_ok();
-            if !taken {
-                consumer.return_credit();
-            }
-            taken
+            self.serving.includes(consumer) && consumer.try_give(wakes, &delivery)
         })?;
         let served = self.list.get(taker).map(|c| (c.id, c.acknowledges));
         self.pass_turn(taker);
         served
+    }
+
+    /// The consumer that is served next, if it takes from the tail.
+    pub(super) fn next_at_tail(&self) -> Option<Consumer> {
+        if self.at_tail.is_empty() {
+            return None;
+        }
+        let can_take = |c: &&Consumer| self.serving.includes(c) && c.has_credit();
+        let next = self.list.iter().find(can_take)?;
+        self.at_tail.contains(&next.id).then(|| next.clone())
     }
 
     /// Puts the one just served behind the others of its priority.

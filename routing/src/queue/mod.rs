@@ -9,6 +9,7 @@ mod consumer;
 mod dead_letter;
 mod entry;
 mod home;
+mod list;
 mod policy;
 mod recovery;
 mod settle;
@@ -17,14 +18,20 @@ mod tests;
 mod timing;
 
 pub use consumer::{Consumer, Credit};
-pub(crate) use dead_letter::publish as publish_dead;
+pub(crate) use dead_letter::{keys as message_keys, publish as publish_dead};
 pub(crate) use home::Home;
-pub use policy::{DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy};
+pub use list::{End, PutAtEnd};
+pub use policy::{
+    DeadLetterStrategy, DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy,
+    QueueTerms,
+};
 pub(crate) use recovery::Restored;
 pub use settle::Settlement;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::death::DeathReason;
 use crate::delivery::{Delivery, Matched, QueueDelivery, Source};
@@ -39,8 +46,12 @@ use crate::time::Timestamp;
 use crate::timer::TimerKey;
 use backlog::Backlog;
 use consumer::Consumers;
-use dead_letter::DeadLetter;
+use dead_letter::{DeadLetter, Stuck};
 use entry::Entry;
+
+/// The sequence number of a queue's first message. There is room below it for what is put before
+/// the head: 2^48 messages, which take years to put there.
+const FIRST_SEQ: u64 = 1 << 48;
 
 /// What `queue.declare-ok` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +115,8 @@ pub struct Queue {
     pub name: Name,
     /// Its attributes.
     pub options: QueueOptions,
-    policy: QueuePolicy,
+    /// Replaced when the policies change.
+    policy: ArcSwap<QueuePolicy>,
     journal: Arc<dyn Journal>,
     home: Weak<dyn Home>,
     state: Mutex<State>,
@@ -112,6 +124,8 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct State {
+    /// The lowest number that was used: below [`FIRST_SEQ`] once something was put before the head.
+    first_seq: u64,
     next_seq: u64,
     ready: Backlog,
     unsettled: HashMap<Seq, Unsettled, foldhash::fast::RandomState>,
@@ -121,6 +135,8 @@ struct State {
     dead: Vec<DeadLetter>,
     /// Those that must survive, until they are published.
     dying: HashMap<Seq, Entry, foldhash::fast::RandomState>,
+    /// Those of them that nobody took.
+    stuck: Stuck,
     /// When somebody last used the queue, for `x-expires`.
     used_at: Timestamp,
     timer: Option<TimerKey>,
@@ -146,13 +162,15 @@ impl Queue {
         home: Weak<dyn Home>,
     ) -> Arc<Self> {
         let state = State {
-            next_seq: 0,
+            first_seq: FIRST_SEQ,
+            next_seq: FIRST_SEQ,
             ready: Backlog::new(policy.limits.priority_max),
             unsettled: HashMap::default(),
             consumers: Consumers::new(policy.is_single_active),
             is_deleted: false,
             dead: Vec::new(),
             dying: HashMap::default(),
+            stuck: Stuck::default(),
             used_at: Timestamp::default(),
             timer: None,
             scratch: Vec::new(),
@@ -162,7 +180,7 @@ impl Queue {
             id,
             name,
             options,
-            policy,
+            policy: ArcSwap::from_pointee(policy),
             journal,
             home,
             state,
@@ -171,8 +189,22 @@ impl Queue {
 
     /// What it does with its messages.
     #[must_use]
-    pub const fn policy(&self) -> &QueuePolicy {
-        &self.policy
+    pub fn policy(&self) -> Guard<Arc<QueuePolicy>> {
+        self.policy.load()
+    }
+
+    /// Gives it another policy; what it has too much of by that is dropped. Times to live hold for
+    /// messages to come. Its priorities and whether it has a single active consumer do not change.
+    pub(crate) fn set_policy(
+        self: &Arc<Self>,
+        now: Timestamp,
+        policy: QueuePolicy,
+        wakes: &mut Wakes,
+    ) {
+        self.locked(now, wakes, |state, _| {
+            self.policy.store(Arc::new(policy));
+            self.drop_surplus(state);
+        });
     }
 
     /// Puts a message in. `qos` is the guarantee for this queue's receivers; at
@@ -192,7 +224,7 @@ impl Queue {
         }
         let goes_out = state.ready.is_empty() && state.consumers.have_credit();
         if !goes_out && self.refuses(state, message) {
-            if self.policy.limits.overflow == QueueOverflow::RejectDeadLetter {
+            if self.policy().limits.overflow == QueueOverflow::RejectDeadLetter {
                 let letter = self.dead_letter(message, DeathReason::MaxLength, None);
                 enqueue.dead.push(letter);
             }
@@ -225,7 +257,11 @@ impl Queue {
     ) -> Entry {
         let seq = Seq(state.next_seq);
         state.next_seq += 1;
-        let queue_expiry = self.policy.ttl_ms.map(|ttl_ms| now.plus_ms(ttl_ms));
+        self.entry_at(seq, now, message, qos)
+    }
+
+    fn entry_at(&self, seq: Seq, now: Timestamp, message: &Arc<Message>, qos: QoS) -> Entry {
+        let queue_expiry = self.policy().ttl_ms.map(|ttl_ms| now.plus_ms(ttl_ms));
         Entry {
             seq,
             message: Arc::clone(message),
@@ -248,6 +284,16 @@ impl Queue {
         consumer: Consumer,
         wakes: &mut Wakes,
     ) -> Result<(), Error> {
+        self.consume_at(now, End::Head, consumer, wakes)
+    }
+
+    fn consume_at(
+        self: &Arc<Self>,
+        now: Timestamp,
+        end: End,
+        consumer: Consumer,
+        wakes: &mut Wakes,
+    ) -> Result<(), Error> {
         self.locked(now, wakes, |state, wakes| {
             if state.is_deleted {
                 return Err(Error::NotFound {
@@ -255,7 +301,7 @@ impl Queue {
                     name: self.name.clone(),
                 });
             }
-            if !state.consumers.add(consumer) {
+            if !state.consumers.add(consumer, end) {
                 return Err(Error::ExclusiveUse {
                     name: self.name.clone(),
                 });
@@ -298,6 +344,8 @@ impl Queue {
             let entry = state.ready.pop()?;
             let delivery = self.delivery(&entry, owner, 0, acknowledges);
             self.taken(state, entry, owner, acknowledges);
+            // What waited behind it is at the head now, and is not counted if its time is over.
+            self.drop_expired(state, now);
             Some((delivery, state.ready.len()))
         })
     }
@@ -342,6 +390,13 @@ impl Queue {
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         !self.state.lock().ready.is_empty()
+    }
+
+    /// Whether a message that comes now goes straight to a consumer, as far as credit goes.
+    #[must_use]
+    pub fn hands_out_at_once(&self) -> bool {
+        let state = self.state.lock();
+        state.ready.is_empty() && state.consumers.have_credit()
     }
 
     /// Whether a connection may use it: an exclusive queue is its owner's alone.
@@ -400,14 +455,19 @@ impl Queue {
     }
 
     fn refuses(&self, state: &State, message: &Message) -> bool {
-        self.policy.limits.overflow != QueueOverflow::DropHead
-            && state.ready.is_over_with(&self.policy.limits, message)
+        let policy = self.policy();
+        let limits = &policy.limits;
+        let with_dying = state.ready.len() + state.dying.len();
+        let is_full_with_dying = limits.messages_max.is_some_and(|max| with_dying >= max);
+        limits.overflow != QueueOverflow::DropHead
+            && (state.ready.is_over_with(limits, message)
+                || (policy.dead_letters_must_arrive() && is_full_with_dying))
     }
 
     /// Drops the head while there is more than the limits allow.
     fn drop_surplus(self: &Arc<Self>, state: &mut State) {
-        while self.policy.limits.overflow == QueueOverflow::DropHead
-            && state.ready.is_over(&self.policy.limits)
+        while self.policy().limits.overflow == QueueOverflow::DropHead
+            && state.ready.is_over(&self.policy().limits)
             && let Some(dropped) = state.ready.pop()
         {
             self.let_die(state, dropped, DeathReason::MaxLength);
@@ -422,6 +482,9 @@ impl Queue {
 
     fn pump_locked(self: &Arc<Self>, state: &mut State, now: Timestamp, wakes: &mut Wakes) {
         while !state.consumers.is_empty() {
+            if self.serve_tail(state, now, wakes) {
+                continue;
+            }
             self.drop_expired(state, now);
             let Some(entry) = state.ready.pop() else {
                 return;

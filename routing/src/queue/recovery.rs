@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry as Queued, Queue, State};
+use super::{Entry as Queued, FIRST_SEQ, Queue, State};
 use crate::delivery::Matched;
 use crate::ids::Seq;
 use crate::journal::{self, Entry, Lsn, Urgency};
@@ -22,7 +22,8 @@ pub(crate) struct Restored {
 impl Queue {
     /// Whether a message of that sequence number is still to be brought back.
     pub(crate) fn wants(&self, seq: Seq) -> bool {
-        seq.0 >= self.state.lock().next_seq
+        let state = self.state.lock();
+        seq.0 >= state.next_seq || seq.0 < state.first_seq
     }
 
     /// Brings a message back.
@@ -35,7 +36,8 @@ impl Queue {
             matched,
             body,
         } = restored;
-        state.next_seq = seq.0 + 1;
+        state.next_seq = state.next_seq.max(seq.0 + 1);
+        state.first_seq = state.first_seq.min(seq.0);
         let message = message.compact();
         let expires_at = message.expires_at.into_iter().chain(expires_at).min();
         // Whether it had been handed out is not known: it may be a redelivery.
@@ -48,7 +50,8 @@ impl Queue {
             redeliveries: 0,
             expires_at,
         };
-        state.ready.push(entry);
+        // What was put before the head has a place of its own.
+        state.ready.put_back(entry);
     }
 
     /// Forgets messages that had been settled.
@@ -57,9 +60,10 @@ impl Queue {
         seqs.iter().for_each(|seq| state.ready.remove(*seq));
     }
 
-    /// Goes on from this sequence number.
-    pub(crate) fn restore_position(&self, next: Seq) {
+    /// Goes on from these sequence numbers.
+    pub(crate) fn restore_position(&self, first: Seq, next: Seq) {
         let mut state = self.state.lock();
+        state.first_seq = state.first_seq.min(first.0);
         state.next_seq = state.next_seq.max(next.0);
     }
 
@@ -72,7 +76,11 @@ impl Queue {
         let unsettled = state.unsettled.values().map(|unsettled| &unsettled.entry);
         let handed_out = unsettled.chain(state.dying.values());
         let mut all = state.ready.iter().chain(handed_out).collect::<Vec<_>>();
-        all.sort_unstable_by_key(|queued| queued.seq);
+        // In the order in which they came: what was put before the head, last one first.
+        all.sort_unstable_by_key(|queued| match queued.seq.0.checked_sub(FIRST_SEQ) {
+            Some(behind) => (false, behind),
+            None => (true, FIRST_SEQ - queued.seq.0),
+        });
         for queued in all {
             if let Some(body) = queued.body {
                 entry(&Entry::Enqueue {
@@ -87,6 +95,7 @@ impl Queue {
         }
         entry(&Entry::QueuePosition {
             queue: self.id,
+            first: Seq(state.first_seq),
             next: Seq(state.next_seq),
         });
     }

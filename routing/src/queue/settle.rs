@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Queue, State, Unsettled};
 use crate::death::DeathReason;
+use crate::delivery::Delivery;
 use crate::ids::{ConsumerId, Seq};
 use crate::journal::Lsn;
 use crate::outbox::Wakes;
@@ -56,6 +57,26 @@ impl Queue {
         })
     }
 
+    /// Acknowledges those of `seqs` that are still this consumer's: after a takeover they are
+    /// another's, who has not seen them yet.
+    pub fn acknowledge_of(
+        self: &Arc<Self>,
+        now: Timestamp,
+        consumer: ConsumerId,
+        seqs: &[Seq],
+        wakes: &mut Wakes,
+    ) {
+        self.locked(now, wakes, |state, wakes| {
+            let mut own = seqs.to_vec();
+            own.retain(|seq| {
+                let unsettled = state.unsettled.get(seq);
+                unsettled.is_some_and(|unsettled| unsettled.consumer == consumer)
+            });
+            self.settle_locked(state, &own, Settlement::Ack);
+            self.pump_locked(state, now, wakes);
+        });
+    }
+
     /// Takes messages back that were offered to a connection and never reached its peer: as if
     /// they had not been handed out.
     pub fn untake(self: &Arc<Self>, now: Timestamp, seqs: &[Seq], wakes: &mut Wakes) {
@@ -67,6 +88,15 @@ impl Queue {
             }
             self.pump_locked(state, now, wakes);
         });
+    }
+
+    /// What is handed out and not settled, in order.
+    pub(crate) fn unsettled_deliveries(self: &Arc<Self>) -> Vec<Delivery> {
+        let state = self.state.lock();
+        let mut all = state.unsettled.values().collect::<Vec<_>>();
+        all.sort_unstable_by_key(|unsettled| unsettled.entry.seq);
+        let delivery = |u: &Unsettled| self.delivery(&u.entry, u.consumer, 0, true);
+        all.into_iter().map(delivery).collect()
     }
 
     fn settle_locked(
@@ -92,7 +122,7 @@ impl Queue {
 
     fn requeue(self: &Arc<Self>, state: &mut State, mut entry: super::Entry) {
         entry.redeliveries += 1;
-        let limit = self.policy.delivery_limit;
+        let limit = self.policy().delivery_limit;
         if limit.is_some_and(|limit| entry.redeliveries > limit) {
             return self.let_die(state, entry, DeathReason::DeliveryLimit);
         }

@@ -1,5 +1,6 @@
-//! What a queue does without being asked: it drops expired heads in time, and ends when nobody has
-//! used it for long (`x-expires`). One timer, for the earlier of the two.
+//! What a queue does without being asked: it drops expired heads in time, tries dead letters again
+//! that must arrive, and ends when nobody has used it for long (`x-expires`). One timer, for the
+//! earliest of them.
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ impl Queue {
     pub(crate) fn due(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) -> bool {
         self.locked(now, wakes, |state, _| {
             state.timer.take_if(|timer| timer.at <= now);
+            self.retry_stuck(state, now);
             let is_over = self.unused_until(state).is_some_and(|end| end <= now);
             state.is_deleted |= is_over;
             is_over
@@ -35,7 +37,8 @@ impl Queue {
     /// Sets a timer for what comes next, unless there is an earlier one.
     pub(super) fn set_timer(self: &Arc<Self>, state: &mut State) {
         let expiry = state.ready.next_expiry();
-        let Some(at) = expiry.into_iter().chain(self.unused_until(state)).min() else {
+        let times = [expiry, self.unused_until(state), state.stuck.retry_at];
+        let Some(at) = times.into_iter().flatten().min() else {
             return;
         };
         if state.timer.is_some_and(|timer| timer.at <= at) {
@@ -53,7 +56,10 @@ impl Queue {
 
     /// Until when the queue stays if nobody uses it.
     fn unused_until(&self, state: &State) -> Option<Timestamp> {
-        let unused_max_ms = self.policy.unused_max_ms?;
+        let is_empty = state.ready.is_empty() && state.unsettled.is_empty();
+        let empty_max_ms = self.policy().empty_max_ms.filter(|_| is_empty);
+        let limits_ms = self.policy().unused_max_ms.into_iter().chain(empty_max_ms);
+        let unused_max_ms = limits_ms.min()?;
         let may_end = state.consumers.is_empty() && !state.is_deleted;
         may_end.then(|| state.used_at.plus_ms(unused_max_ms))
     }

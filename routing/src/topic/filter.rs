@@ -1,4 +1,4 @@
-//! MQTT topic filters: `+` stands for one level, `#` at the end for the rest `[MQTT-4.7.1]`.
+//! MQTT topic filters: `+` stands for one level, `#` at the end for the rest (MQTT 5 §4.7.1).
 
 use std::fmt;
 

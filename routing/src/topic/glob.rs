@@ -37,6 +37,18 @@ impl Glob {
             .unwrap_or_default()
     }
 
+    /// The bytes that every matching channel ends with, apart from the prefix. Only looked for in
+    /// patterns of `*` and `?` alone: in others nothing is certain.
+    #[must_use]
+    pub fn literal_suffix(&self) -> &[u8] {
+        if self.0.iter().any(|b| matches!(b, b'[' | b'\\')) {
+            return &[];
+        }
+        let last = self.0.iter().rposition(|b| matches!(b, b'*' | b'?'));
+        let after = last.and_then(|last| self.0.get(last + 1..));
+        after.unwrap_or_default()
+    }
+
     /// Whether the channel matches.
     #[must_use]
     pub fn matches(&self, channel: &[u8]) -> bool {
@@ -211,7 +223,10 @@ mod tests {
         fn any_bytes_end(p in prop::collection::vec(any::<u8>(), 0..60),
                          c in prop::collection::vec(any::<u8>(), 0..60)) {
             let glob = Glob::new(p.into());
-            prop_assert!(!glob.matches(&c) || c.starts_with(glob.literal_prefix()));
+            let (prefix, suffix) = (glob.literal_prefix(), glob.literal_suffix());
+            let has_ends = c.len() >= prefix.len() + suffix.len()
+                && c.starts_with(prefix) && c.ends_with(suffix);
+            prop_assert!(!glob.matches(&c) || has_ends);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Globs indexed by their literal prefix, so that a publish looks only at those whose prefix its
-//! channel has: one hash look-up per prefix length in use, however many patterns there are.
+//! Globs indexed by their literal prefix and suffix, so that a publish looks only at those whose
+//! ends its channel has: one hash look-up per pair of lengths in use, however many patterns there
+//! are.
 
 use bytes::Bytes;
 use imbl::{HashMap, OrdMap};
@@ -9,16 +10,34 @@ use super::Glob;
 /// Entries `V` under globs, several per glob, told apart by `K`. Persistent: cheap to clone.
 #[derive(Clone, Debug)]
 pub struct GlobIndex<K: Ord + Clone, V: Clone> {
-    by_prefix: HashMap<Bytes, OrdMap<Glob, OrdMap<K, V>>>,
-    /// How many prefixes of each length there are.
-    lengths: OrdMap<usize, usize>,
+    by_ends: HashMap<Ends, OrdMap<Glob, OrdMap<K, V>>>,
+    /// How many ends there are of each pair of lengths.
+    lengths: OrdMap<(usize, usize), usize>,
     globs: usize,
+}
+
+/// Prefix and suffix in one, and the length of the prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Ends(Bytes, usize);
+
+impl Ends {
+    fn of(glob: &Glob) -> Self {
+        Self::new(glob.literal_prefix(), glob.literal_suffix())
+    }
+
+    fn new(prefix: &[u8], suffix: &[u8]) -> Self {
+        Self([prefix, suffix].concat().into(), prefix.len())
+    }
+
+    const fn lengths(&self) -> (usize, usize) {
+        (self.1, self.0.len() - self.1)
+    }
 }
 
 impl<K: Ord + Clone, V: Clone> Default for GlobIndex<K, V> {
     fn default() -> Self {
         Self {
-            by_prefix: HashMap::new(),
+            by_ends: HashMap::new(),
             lengths: OrdMap::new(),
             globs: 0,
         }
@@ -28,10 +47,9 @@ impl<K: Ord + Clone, V: Clone> Default for GlobIndex<K, V> {
 impl<K: Ord + Clone, V: Clone> GlobIndex<K, V> {
     /// Adds or replaces an entry.
     pub fn insert(&mut self, glob: Glob, key: K, value: V) {
-        let prefix = Bytes::copy_from_slice(glob.literal_prefix());
-        let length = prefix.len();
-        let mut globs = self.by_prefix.remove(&prefix).unwrap_or_else(|| {
-            *self.lengths.entry(length).or_insert(0) += 1;
+        let ends = Ends::of(&glob);
+        let mut globs = self.by_ends.remove(&ends).unwrap_or_else(|| {
+            *self.lengths.entry(ends.lengths()).or_insert(0) += 1;
             OrdMap::new()
         });
         let mut entries = globs.remove(&glob).unwrap_or_else(|| {
@@ -40,13 +58,13 @@ impl<K: Ord + Clone, V: Clone> GlobIndex<K, V> {
         });
         entries.insert(key, value);
         globs.insert(glob, entries);
-        self.by_prefix.insert(prefix, globs);
+        self.by_ends.insert(ends, globs);
     }
 
     /// Removes an entry.
     pub fn remove(&mut self, glob: &Glob, key: &K) -> Option<V> {
-        let prefix = glob.literal_prefix();
-        let globs = self.by_prefix.get_mut(prefix)?;
+        let ends = Ends::of(glob);
+        let globs = self.by_ends.get_mut(&ends)?;
         let entries = globs.get_mut(glob)?;
         let old = entries.remove(key)?;
         if entries.is_empty() {
@@ -54,11 +72,11 @@ impl<K: Ord + Clone, V: Clone> GlobIndex<K, V> {
             self.globs -= 1;
         }
         if globs.is_empty() {
-            self.by_prefix.remove(prefix);
-            if let Some(count) = self.lengths.get_mut(&prefix.len()) {
+            self.by_ends.remove(&ends);
+            if let Some(count) = self.lengths.get_mut(&ends.lengths()) {
                 *count -= 1;
                 if *count == 0 {
-                    self.lengths.remove(&prefix.len());
+                    self.lengths.remove(&ends.lengths());
                 }
             }
         }
@@ -73,19 +91,24 @@ impl<K: Ord + Clone, V: Clone> GlobIndex<K, V> {
 
     /// Calls `found` for each entry whose glob matches the channel.
     pub fn matches<'a>(&'a self, channel: &[u8], mut found: impl FnMut(&'a Glob, &'a K, &'a V)) {
-        for length in self.lengths.keys() {
-            let Some(globs) = channel
-                .get(..*length)
-                .and_then(|prefix| self.by_prefix.get(prefix))
-            else {
-                continue;
-            };
-            for (glob, entries) in globs.iter().filter(|(glob, _)| glob.matches(channel)) {
+        for (glob, entries) in self.candidates(channel) {
+            if glob.matches(channel) {
                 entries
                     .iter()
                     .for_each(|(key, value)| found(glob, key, value));
             }
         }
+    }
+
+    /// The globs whose ends the channel has.
+    fn candidates(&self, channel: &[u8]) -> impl Iterator<Item = (&Glob, &OrdMap<K, V>)> {
+        let with_lengths = move |(prefix, suffix): &(usize, usize)| {
+            let middle_end = channel.len().checked_sub(*suffix)?;
+            let prefix = channel.get(..*prefix).filter(|p| p.len() <= middle_end)?;
+            let ends = Ends::new(prefix, channel.get(middle_end..)?);
+            self.by_ends.get(&ends)
+        };
+        self.lengths.keys().filter_map(with_lengths).flatten()
     }
 }
 
@@ -124,7 +147,27 @@ mod tests {
             globs.iter().enumerate().for_each(|(i, g)| index.insert(g.clone(), i, ()));
             globs.iter().enumerate().for_each(|(i, g)| { index.remove(g, &i); });
             prop_assert_eq!(index.globs(), 0);
-            prop_assert!(index.by_prefix.is_empty() && index.lengths.is_empty());
+            prop_assert!(index.by_ends.is_empty() && index.lengths.is_empty());
         }
+    }
+
+    #[test]
+    fn ten_thousand_patterns_that_do_not_match_are_not_looked_at() {
+        let mut index = GlobIndex::default();
+        for number in 0..2_500 {
+            for text in [
+                format!("line{number}/*"),
+                format!("*/sensor{number}"),
+                format!("plant/*/sensor{number}"),
+                format!("plant/?/{number}"),
+            ] {
+                index.insert(Glob::new(text.into()), 0, ());
+            }
+        }
+        assert_eq!(index.globs(), 10_000);
+        assert_eq!(index.candidates(b"plant/a/temp").count(), 0);
+        assert_eq!(index.candidates(b"plant/a/sensor7").count(), 2);
+        // What it costs is the look-ups: one per pair of lengths.
+        assert!(index.lengths.len() < 20, "{:?}", index.lengths);
     }
 }

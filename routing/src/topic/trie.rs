@@ -97,6 +97,18 @@ impl<K: Ord + Clone, V: Clone> Trie<K, V> {
         self.root.is_empty()
     }
 
+    /// All entries, in no order.
+    #[must_use]
+    pub fn values(&self) -> Vec<&V> {
+        let (mut values, mut pending) = (Vec::new(), vec![&self.root]);
+        while let Some(node) = pending.pop() {
+            values.extend(node.entries.values());
+            let wild = [&node.one, &node.many].into_iter().flatten();
+            pending.extend(node.literals.values().chain(wild).map(Arc::as_ref));
+        }
+        values
+    }
+
     /// Calls `found` once for each entry whose filter matches these levels.
     ///
     /// `hide_dollar`: a leading wildcard does not match, as MQTT wants for `$` topics

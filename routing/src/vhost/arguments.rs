@@ -5,66 +5,134 @@ use bytes::Bytes;
 
 use crate::error::{Error, Kind};
 use crate::name::Name;
-use crate::queue::{DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy};
+use crate::policy::Policies;
+use crate::queue::{
+    DeadLetterStrategy, DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy,
+    QueueTerms,
+};
 use crate::value::{Table, Value};
 
-/// Arguments that a second declaration must repeat.
-const COMPARED: [&str; 13] = [
+/// Arguments that a second declaration must repeat, in the order in which RabbitMQ compares them,
+/// so that of several differences the same one is named.
+const COMPARED: [&str; 14] = [
     "alternate-exchange",
+    "x-expires",
+    "x-message-ttl",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",
-    "x-delivery-limit",
-    "x-expires",
     "x-max-length",
     "x-max-length-bytes",
     "x-max-priority",
-    "x-message-ttl",
     "x-overflow",
     "x-queue-mode",
-    "x-queue-type",
+    "x-queue-version",
     "x-single-active-consumer",
+    "x-queue-type",
+    "x-delivery-limit",
 ];
 
-/// The longest time in milliseconds that an argument may name, as RabbitMQ has it: 2^32 - 1.
-const DURATION_MAX_MS: i64 = 0xFFFF_FFFF;
+/// The longest time that an argument may name, as RabbitMQ has it: ten years.
+const DURATION_MAX_MS: i64 = 315_360_000_000;
+/// The versions of the classic queue's files that RabbitMQ has had; they mean nothing here.
+const QUEUE_VERSIONS: [i64; 2] = [1, 2];
 /// How often a message may come back to a quorum queue that does not say.
-const DELIVERY_LIMIT: u32 = 20;
+const DELIVERY_LIMIT: i64 = 20;
 
-/// Arguments that classic queues do not have, nor anything like them here.
-const QUORUM_ONLY: [&str; 3] = [
+/// Arguments of RabbitMQ's other queue types that classic queues do not have.
+const UNFIT_FOR_CLASSIC: [&str; 9] = [
     "x-dead-letter-strategy",
     "x-delivery-limit",
+    "x-initial-cluster-size",
+    "x-max-age",
+    "x-max-in-memory-bytes",
+    "x-max-in-memory-length",
     "x-quorum-initial-group-size",
+    "x-stream-filter-size-bytes",
+    "x-stream-max-segment-size-bytes",
 ];
-/// Arguments that quorum queues do not have.
-const CLASSIC_ONLY: [&str; 2] = ["x-max-priority", "x-queue-mode"];
+/// Those that quorum queues do not have.
+const UNFIT_FOR_QUORUM: [&str; 8] = [
+    "x-initial-cluster-size",
+    "x-max-age",
+    "x-max-priority",
+    "x-queue-master-locator",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-stream-filter-size-bytes",
+    "x-stream-max-segment-size-bytes",
+];
+
+/// What a queue is by its declaration alone: no policy changes it.
+pub(super) struct Declared {
+    is_quorum: bool,
+    is_single_active: bool,
+    priority_max: u8,
+    empty_max_ms: Option<u64>,
+    terms: QueueTerms,
+}
 
 /// What a queue's arguments say.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a value that cannot be, [`Error::UnfitQueue`] for what its type
 /// cannot be or have, [`Error::NotImplemented`] for a stream.
-pub(super) fn policy(name: &Name, options: &QueueOptions) -> Result<QueuePolicy, Error> {
+pub(super) fn declared(name: &Name, options: &QueueOptions) -> Result<Declared, Error> {
     let arguments = Arguments {
         name,
         table: &options.arguments,
     };
     let is_quorum = check_type(&arguments, options)?;
-    Ok(QueuePolicy {
-        limits: QueueLimits {
-            messages_max: arguments.size("x-max-length")?,
-            bytes_max: None,
-            body_bytes_max: arguments.size("x-max-length-bytes")?,
-            priority_max: arguments.priority_max()?,
-            overflow: arguments.overflow()?,
-        },
-        ttl_ms: arguments.duration_ms("x-message-ttl")?,
-        unused_max_ms: arguments.unused_max_ms()?,
+    arguments.check_version()?;
+    let key = arguments.dead_letter_key()?;
+    Ok(Declared {
+        is_quorum,
+        empty_max_ms: arguments.duration_ms("x-empty-expires")?,
         is_single_active: arguments.flag("x-single-active-consumer")?,
-        counts_deliveries: is_quorum,
-        delivery_limit: arguments.delivery_limit(is_quorum)?,
-        dead_letter: arguments.dead_letter()?,
+        priority_max: arguments.priority_max()?,
+        terms: QueueTerms {
+            ttl_ms: arguments.duration_ms("x-message-ttl")?,
+            unused_max_ms: arguments.unused_max_ms()?,
+            messages_max: arguments.size("x-max-length")?,
+            body_bytes_max: arguments.size("x-max-length-bytes")?,
+            overflow: arguments.overflow()?,
+            delivery_limit: arguments.delivery_limit()?,
+            consumer_timeout_ms: arguments.duration_ms("x-consumer-timeout")?,
+            dead_letter_exchange: arguments.text("x-dead-letter-exchange")?.map(Name::from),
+            dead_letter_key: key,
+            dead_letter_strategy: arguments.dead_letter_strategy()?,
+        },
     })
+}
+
+impl Declared {
+    /// What the queue does under the policies there are.
+    pub(super) fn under(self, policies: &Policies, vhost: &str, name: &str) -> QueuePolicy {
+        let terms = policies.terms(vhost, name, self.is_quorum, self.terms);
+        let limit = terms.delivery_limit.unwrap_or(DELIVERY_LIMIT);
+        let (key, strategy) = (terms.dead_letter_key, terms.dead_letter_strategy);
+        QueuePolicy {
+            limits: QueueLimits {
+                messages_max: terms.messages_max,
+                bytes_max: None,
+                body_bytes_max: terms.body_bytes_max,
+                priority_max: self.priority_max,
+                overflow: terms.overflow.unwrap_or_default(),
+            },
+            ttl_ms: terms.ttl_ms,
+            unused_max_ms: terms.unused_max_ms,
+            empty_max_ms: self.empty_max_ms,
+            is_single_active: self.is_single_active,
+            counts_deliveries: self.is_quorum,
+            // A negative number is no limit, and classic queues have none.
+            delivery_limit: u32::try_from(limit).ok().filter(|_| self.is_quorum),
+            dead_letter: terms.dead_letter_exchange.map(|exchange| DeadLetterTarget {
+                exchange,
+                key,
+                strategy: strategy.unwrap_or_default(),
+            }),
+            consumer_timeout_ms: terms.consumer_timeout_ms,
+        }
+    }
 }
 
 /// Checks what belongs to the type of the queue; returns whether it is a quorum queue.
@@ -94,11 +162,13 @@ fn check_type(arguments: &Arguments<'_>, options: &QueueOptions) -> Result<bool,
         return Err(unfit("property 'non-durable'".into(), None));
     }
     let (foreign, queue_type) = if is_quorum {
-        (&CLASSIC_ONLY[..], "rabbit_quorum_queue")
+        (&UNFIT_FOR_QUORUM[..], "rabbit_quorum_queue")
     } else {
-        (&QUORUM_ONLY[..], "rabbit_classic_queue")
+        (&UNFIT_FOR_CLASSIC[..], "rabbit_classic_queue")
     };
-    match foreign.iter().find(|name| arguments.has(name)) {
+    let names = arguments.table.0.iter().map(|(name, _)| name);
+    let mut names = names.filter_map(|name| std::str::from_utf8(name).ok());
+    match names.find(|name| foreign.contains(name)) {
         Some(argument) => Err(unfit(format!("arg '{argument}'"), Some(queue_type))),
         None => Ok(is_quorum),
     }
@@ -125,7 +195,20 @@ impl<'a> Arguments<'a> {
                 Err(self.invalid(argument, &format!("{{value_negative,{number}}}")))
             }
             Some(number) => Ok(Some(number)),
-            None => Err(self.unacceptable(argument, value)),
+            None => {
+                let reason = format!("\"expected integer, got {}\"", value.type_name());
+                Err(self.invalid(argument, &reason))
+            }
+        }
+    }
+
+    fn check_version(&self) -> Result<(), Error> {
+        match self.number("x-queue-version")? {
+            Some(version) if !QUEUE_VERSIONS.contains(&version) => {
+                let reason = format!("\"unsupported queue version '{version}'\"");
+                Err(self.invalid("x-queue-version", &reason))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -158,11 +241,12 @@ impl<'a> Arguments<'a> {
         })
     }
 
-    fn overflow(&self) -> Result<QueueOverflow, Error> {
+    fn overflow(&self) -> Result<Option<QueueOverflow>, Error> {
         match self.text("x-overflow")? {
-            None | Some("drop-head") => Ok(QueueOverflow::DropHead),
-            Some("reject-publish") => Ok(QueueOverflow::Reject),
-            Some("reject-publish-dlx") => Ok(QueueOverflow::RejectDeadLetter),
+            None => Ok(None),
+            Some("drop-head") => Ok(Some(QueueOverflow::DropHead)),
+            Some("reject-publish") => Ok(Some(QueueOverflow::Reject)),
+            Some("reject-publish-dlx") => Ok(Some(QueueOverflow::RejectDeadLetter)),
             Some(_) => Err(self.invalid("x-overflow", "invalid_overflow")),
         }
     }
@@ -175,30 +259,36 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// -1 is no limit, as RabbitMQ has it since 4.0.
-    fn delivery_limit(&self, is_quorum: bool) -> Result<Option<u32>, Error> {
+    /// A negative one is no limit, as RabbitMQ has it since 4.0.
+    fn delivery_limit(&self) -> Result<Option<i64>, Error> {
         let argument = "x-delivery-limit";
-        let is_unlimited = self.table.get(argument).and_then(Value::as_i64) == Some(-1);
-        if !is_quorum || is_unlimited {
-            return Ok(None);
+        match self
+            .table
+            .get(argument)
+            .map(|value| (value, value.as_i64()))
+        {
+            None => Ok(None),
+            Some((_, Some(limit))) => Ok(Some(limit)),
+            Some((value, None)) => Err(self.unacceptable(argument, value)),
         }
-        let limit = self.number(argument)?;
-        Ok(Some(limit.map_or(DELIVERY_LIMIT, |limit| {
-            u32::try_from(limit).unwrap_or(u32::MAX)
-        })))
     }
 
-    fn dead_letter(&self) -> Result<Option<DeadLetterTarget>, Error> {
-        let exchange = self.text("x-dead-letter-exchange")?;
-        let key = "x-dead-letter-routing-key";
-        match (exchange, self.bytes(key)?) {
-            (None, None) => Ok(None),
-            (None, Some(_)) => Err(self.invalid(key, "routing_key_but_no_dlx_defined")),
-            (Some(exchange), key) => Ok(Some(DeadLetterTarget {
-                exchange: exchange.into(),
-                key: key.cloned(),
-            })),
+    fn dead_letter_strategy(&self) -> Result<Option<DeadLetterStrategy>, Error> {
+        match self.text("x-dead-letter-strategy")? {
+            None => Ok(None),
+            Some("at-most-once") => Ok(Some(DeadLetterStrategy::AtMostOnce)),
+            Some("at-least-once") => Ok(Some(DeadLetterStrategy::AtLeastOnce)),
+            Some(_) => Err(self.invalid("x-dead-letter-strategy", "invalid_dlx_strategy")),
         }
+    }
+
+    fn dead_letter_key(&self) -> Result<Option<Bytes>, Error> {
+        let argument = "x-dead-letter-routing-key";
+        let key = self.bytes(argument)?.cloned();
+        if key.is_some() && !self.has("x-dead-letter-exchange") {
+            return Err(self.invalid(argument, "routing_key_but_no_dlx_defined"));
+        }
+        Ok(key)
     }
 
     fn bytes(&self, argument: &str) -> Result<Option<&'a Bytes>, Error> {
@@ -216,7 +306,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn unacceptable(&self, argument: &str, value: &Value) -> Error {
-        let reason = format!("{{unacceptable_type,{}}}", type_name(value));
+        let reason = format!("{{unacceptable_type,{}}}", value.type_name());
         self.invalid(argument, &reason)
     }
 
@@ -265,57 +355,59 @@ pub(super) fn same_arguments(
 ) -> Result<(), Error> {
     for argument in COMPARED {
         let (received, current) = (received.get(argument), current.get(argument));
-        let same = match (received, current) {
-            (Some(a), Some(b)) if a.as_i64().is_some() => a.as_i64() == b.as_i64(),
-            (a, b) => a == b,
-        };
-        if !same {
-            return Err(Error::Inequivalent {
-                kind,
-                name: name.clone(),
-                argument: argument.into(),
-                received: described(received),
-                current: described(current),
-            });
+        if is_same(argument, received, current) {
+            continue;
         }
+        // RabbitMQ names the types only when one side has no value.
+        let word = match (received, current) {
+            (Some(_), Some(_)) => quoted,
+            _ => described,
+        };
+        return Err(Error::Inequivalent {
+            kind,
+            name: name.clone(),
+            argument: argument.into(),
+            received: word(received),
+            current: word(current),
+        });
     }
     Ok(())
 }
 
-/// A value as RabbitMQ words it.
+/// Integers are compared whatever their width; a queue that does not say its type is classic.
+fn is_same(argument: &str, received: Option<&Value>, current: Option<&Value>) -> bool {
+    match (received, current) {
+        (Some(a), Some(b)) if a.as_i64().is_some() => a.as_i64() == b.as_i64(),
+        (Some(value), None) | (None, Some(value)) if argument == "x-queue-type" => {
+            value.as_str() == Some("classic")
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// A value with its type, as RabbitMQ words it.
 fn described(value: Option<&Value>) -> String {
-    let Some(value) = value else {
-        return "none".into();
-    };
+    value.map_or_else(
+        || "none".into(),
+        |value| {
+            format!(
+                "the value {} of type '{}'",
+                quoted(Some(value)),
+                value.type_name()
+            )
+        },
+    )
+}
+
+/// A value as RabbitMQ words it.
+fn quoted(value: Option<&Value>) -> String {
     let text = match value {
-        Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        other => other
+        None => return "none".into(),
+        Some(Value::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+        Some(Value::Bool(flag)) => flag.to_string(),
+        Some(other) => other
             .as_i64()
             .map_or_else(|| format!("{other:?}"), |number| number.to_string()),
     };
-    format!("the value '{text}' of type '{}'", type_name(value))
-}
-
-/// The name of a value's type as RabbitMQ has it.
-const fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "bool",
-        Value::I8(_) => "byte",
-        Value::U8(_) => "unsignedbyte",
-        Value::I16(_) => "short",
-        Value::U16(_) => "unsignedshort",
-        Value::I32(_) => "signedint",
-        Value::U32(_) => "unsignedint",
-        Value::I64(_) => "long",
-        Value::F32(_) => "float",
-        Value::F64(_) => "double",
-        Value::Decimal { .. } => "decimal",
-        Value::Text(_) => "longstr",
-        Value::Binary(_) => "binary",
-        Value::Timestamp(_) => "timestamp",
-        Value::Array(_) => "array",
-        Value::Table(_) => "table",
-        Value::Void => "void",
-    }
+    format!("'{text}'")
 }

@@ -5,17 +5,21 @@
 //! swap it in (`VHost::change`).
 
 mod arguments;
+mod channels;
 mod exchanges;
 mod queues;
 mod recovery;
+mod retained;
 mod sessions;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 
+pub use channels::{ChannelFilter, OpenSubscriber};
 pub use exchanges::Declare;
 pub use recovery::Recovery;
-pub use sessions::{CloseSession, OpenSession, parse_subscription};
+pub use sessions::{CloseSession, OpenSession, SessionCounts, parse_subscription};
+pub use subscriptions::FilterCounts;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,23 +28,22 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 
 use crate::address::Address;
-use crate::binding::{Binding, Destination};
+use crate::binding::{Binding, BindingId, Destination};
 use crate::broker::Core;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, SessionId};
 use crate::journal::{Entry, Lsn, Urgency, encode};
-use crate::message::{Message, QoS};
+use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
 use crate::queue::{Enqueue, Queue};
-use crate::retained::{Retained, RetainedCursor};
+use crate::retained::Retained;
 use crate::route::Published;
 use crate::session::Session;
 use crate::sync::{Mutex, Rank};
 use crate::table::{BUS, Found, RouteTable};
 use crate::time::Timestamp;
-use crate::topic::TopicFilter;
 
 /// A virtual host.
 #[derive(Debug)]
@@ -52,18 +55,32 @@ pub struct VHost {
     /// Rises with each new table; publishers compare it to know whether their cache still holds.
     pub(crate) generation: AtomicU64,
     topology: Mutex<Topology>,
+    topology_end: AtomicU64,
     retained: Mutex<Retained>,
+    /// The gateway's own values, `$SYS/...`: never journalled.
+    system: Mutex<Retained>,
     this: Weak<Self>,
 }
 
 /// What only writers need.
 #[derive(Debug, Default)]
 struct Topology {
-    /// Every binding that leads to something, to remove them with it.
-    bindings_to: HashMap<Destination, Vec<(Name, Binding)>>,
+    /// Every binding that leads to something, by its exchange, to remove them with it.
+    bindings_to: HashMap<Destination, HashMap<(Name, BindingId), Binding>>,
+    /// While the journal is replayed it says what is removed; nothing is added to it.
+    is_recovering: bool,
     sessions: HashMap<Name, Arc<Session>>,
     sessions_by_id: HashMap<SessionId, Arc<Session>>,
     queues_by_id: HashMap<QueueId, Arc<Queue>>,
+}
+
+impl Topology {
+    /// Forgets what leads from an exchange to something.
+    fn forget_source(&mut self, destination: &Destination, exchange: &Name) {
+        if let Some(known) = self.bindings_to.get_mut(destination) {
+            known.retain(|(source, _), _| source != exchange);
+        }
+    }
 }
 
 impl VHost {
@@ -75,7 +92,9 @@ impl VHost {
                 table: ArcSwap::default(),
                 generation: AtomicU64::new(1),
                 topology: Mutex::new(Rank::Topology, Topology::default()),
+                topology_end: AtomicU64::new(0),
                 retained: Mutex::new(Rank::Leaf, Retained::default()),
+                system: Mutex::new(Rank::Leaf, Retained::default()),
                 this: Weak::clone(this),
             };
             vhost.predeclare();
@@ -117,44 +136,10 @@ impl VHost {
         self.table.load().queues.values().cloned().collect()
     }
 
-    /// The retained values that match a filter, for the subscriber to read at its own pace.
+    /// How many queues there are.
     #[must_use]
-    pub fn retained(&self, filter: &TopicFilter) -> RetainedCursor {
-        self.retained.lock().matching(filter)
-    }
-
-    /// How many retained values there are.
-    #[must_use]
-    pub fn retained_count(&self) -> usize {
-        self.retained.lock().len()
-    }
-
-    /// Makes a message its address's retained value, or clears it when the payload is empty.
-    /// Returns where its record ends if it is to survive a restart. An address that is no topic
-    /// has no retained value, nor has one more than the limit.
-    pub fn retain(&self, message: &Arc<Message>) -> Option<Lsn> {
-        if !message.address.is_topic() {
-            return None;
-        }
-        {
-            let mut retained = self.retained.lock();
-            let is_more = !message.payload.is_empty() && !retained.contains(&message.address);
-            if is_more && retained.len() >= self.core.settings.retained_max {
-                return None;
-            }
-            retained.put(message);
-        }
-        let urgency = if message.qos == QoS::AtMostOnce {
-            Urgency::Lazy
-        } else {
-            Urgency::Sync
-        };
-        let entry = Entry::Retained {
-            vhost: self.name.clone(),
-            message: Arc::clone(message),
-        };
-        let end = self.append(&entry, urgency);
-        (urgency == Urgency::Sync).then_some(end)
+    pub fn queue_count(&self) -> usize {
+        self.table.load().queues.len()
     }
 
     /// Publishes a message of the core's own making, such as a will, on the bus.
@@ -164,6 +149,7 @@ impl VHost {
         };
         let found = self.route(&bus, &message.address, message);
         let mut published = found.route.deliver(now, message, &mut Enqueue::new(wakes));
+        self.core.counters.refused(published.refused);
         if message.retain {
             published.lsn = self.retain(message).or(published.lsn);
         }
@@ -184,6 +170,19 @@ impl VHost {
     #[must_use]
     pub fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// Appends an entry about exchanges, queues and bindings, which somebody waits for.
+    fn append_topology(&self, entry: &Entry) -> Lsn {
+        let end = self.append(entry, Urgency::Sync);
+        self.topology_end.fetch_max(end.0, Ordering::AcqRel);
+        end
+    }
+
+    /// Where the last of these entries ends, for who asks about something durable that is there:
+    /// its own entry may not be safe yet.
+    fn topology_end(&self, is_durable: bool) -> Option<Lsn> {
+        is_durable.then(|| Lsn(self.topology_end.load(Ordering::Acquire)))
     }
 
     /// Appends an entry to the journal.

@@ -9,11 +9,11 @@ use crate::address::Address;
 use crate::binding::Destination;
 use crate::error::{Error, Kind};
 use crate::ids::{ConnectionId, ConsumerId, QueueId};
-use crate::journal::{Entry, Lsn, Urgency};
+use crate::journal::{Entry, Lsn};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
-use crate::queue::{Home, Queue, QueueOptions};
+use crate::queue::{Home, Queue, QueueOptions, QueuePolicy};
 use crate::route::Route;
 use crate::table::RouteTable;
 use crate::time::Timestamp;
@@ -37,9 +37,11 @@ impl VHost {
             current.check_owner(connection)?;
             check_same(&current, &options)?;
             current.touch(now, &mut Wakes::default());
-            return Ok((current, Declare::Existed));
+            let survives = current.options.durable && current.options.exclusive.is_none();
+            let lsn = self.topology_end(survives);
+            return Ok((current, Declare::Existed(lsn)));
         }
-        let policy = arguments::policy(name, &options)?;
+        let policy = self.queue_policy(name, &options)?;
         let survives = options.durable && options.exclusive.is_none();
         let id = QueueId(self.core.ids.next());
         let entry = Entry::QueueDeclared {
@@ -60,8 +62,34 @@ impl VHost {
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });
-        let lsn = survives.then(|| self.append(&entry, Urgency::Sync));
+        let lsn = survives.then(|| self.append_topology(&entry));
         Ok((queue, Declare::Created(lsn)))
+    }
+
+    /// What a queue of that name and these options does.
+    pub(super) fn queue_policy(
+        &self,
+        name: &Name,
+        options: &QueueOptions,
+    ) -> Result<QueuePolicy, Error> {
+        let declared = arguments::declared(name, options)?;
+        Ok(declared.under(&self.core.policies.load(), &self.name, name))
+    }
+
+    /// Gives all queues and exchanges what the policies say now.
+    pub(crate) fn apply_policies(&self, now: Timestamp, wakes: &mut Wakes) {
+        let mut topology = self.topology.lock();
+        self.change(&mut topology, |_, table| {
+            self.apply_exchange_policies(table);
+        });
+        for queue in self.queues() {
+            // What was declared once is valid.
+            if let Ok(policy) = self.queue_policy(&queue.name, &queue.options)
+                && **queue.policy() != policy
+            {
+                queue.set_policy(now, policy, wakes);
+            }
+        }
     }
 
     /// Deletes a queue, its bindings and its messages; returns how many messages were ready. One
@@ -133,10 +161,8 @@ impl VHost {
             id: queue.id,
         };
         let survives = queue.options.durable && queue.options.exclusive.is_none();
-        (
-            messages,
-            survives.then(|| self.append(&entry, Urgency::Sync)),
-        )
+        let survives = survives && !topology.is_recovering;
+        (messages, survives.then(|| self.append_topology(&entry)))
     }
 }
 
@@ -156,12 +182,18 @@ impl Home for VHost {
     }
 
     fn queue_due(&self, now: Timestamp, queue: &Arc<Queue>, wakes: &mut Wakes) {
-        if queue.policy().unused_max_ms.is_none() {
+        let policy = queue.policy();
+        if policy.unused_max_ms.is_none() && policy.empty_max_ms.is_none() {
             queue.due(now, wakes);
             return;
         }
         // Locked before the queue ends, so that nobody declares it in between.
         let mut topology = self.topology.lock();
+        let place = Destination::Queue(queue.name.clone());
+        // An empty list that somebody has bound is in use.
+        if policy.unused_max_ms.is_none() && topology.bindings_to.contains_key(&place) {
+            queue.touch(now, wakes);
+        }
         if queue.due(now, wakes) {
             self.remove_queue(&mut topology, queue, wakes);
         }
@@ -183,17 +215,17 @@ fn check_same(current: &Queue, options: &QueueOptions) -> Result<(), Error> {
             current_value,
         )
     };
+    if options.exclusive.is_some() != current.options.exclusive.is_some() {
+        return Err(Error::Locked {
+            name: current.name.clone(),
+        });
+    }
     same("durable", options.durable, current.options.durable)?;
     same(
         "auto_delete",
         options.auto_delete,
         current.options.auto_delete,
     )?;
-    if options.exclusive.is_some() != current.options.exclusive.is_some() {
-        return Err(Error::Locked {
-            name: current.name.clone(),
-        });
-    }
     let (received, current_arguments) = (&options.arguments, &current.options.arguments);
     arguments::same_arguments(Kind::Queue, &current.name, received, current_arguments)
 }

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use super::exchanges::{add_binding, remove_binding};
 use super::queues::insert_queue;
 use super::sessions::NewSession;
-use super::{VHost, parse_subscription};
-use crate::binding::Destination;
+use super::{ChannelFilter, VHost, parse_subscription};
 use crate::broker::Broker;
+use crate::delay::Delays;
 use crate::exchange::Exchange;
-use crate::ids::{QueueId, SessionId};
+use crate::ids::{QueueId, Seq, SessionId};
 use crate::journal::{DecodeError, Entry, Lsn, decode};
 use crate::message::Message;
 use crate::name::Name;
@@ -30,6 +30,7 @@ use crate::time::Timestamp;
 pub struct Recovery<'a> {
     broker: &'a Broker,
     queues: HashMap<QueueId, Arc<Queue>>,
+    delays: HashMap<QueueId, Arc<Delays>>,
     sessions: HashMap<SessionId, Arc<Session>>,
     bodies: HashMap<Lsn, Arc<Message>>,
     /// Bodies that are named but could not be read.
@@ -40,9 +41,13 @@ impl<'a> Recovery<'a> {
     /// Starts on an empty broker.
     #[must_use]
     pub fn new(broker: &'a Broker) -> Self {
+        broker
+            .vhosts()
+            .for_each(|vhost| vhost.topology.lock().is_recovering = true);
         Self {
             broker,
             queues: HashMap::new(),
+            delays: HashMap::new(),
             sessions: HashMap::new(),
             bodies: HashMap::new(),
             missing: 0,
@@ -63,9 +68,13 @@ impl<'a> Recovery<'a> {
     /// their bodies are gone; anything but 0 is damage.
     #[must_use]
     pub fn finish(self, now: Timestamp) -> u64 {
+        self.broker
+            .vhosts()
+            .for_each(|vhost| vhost.topology.lock().is_recovering = false);
         for queue in self.queues.values() {
             queue.touch(now, &mut Wakes::default());
         }
+        self.delays.values().for_each(Delays::wake_up);
         for session in self.sessions.values() {
             if let Some(vhost) = session.vhost() {
                 match session.wait_for_return(now) {
@@ -114,17 +123,9 @@ impl<'a> Recovery<'a> {
                 };
                 self.restore(queue, restored, None);
             }
-            Entry::Settled { queue, seqs } => {
-                self.queues
-                    .get(&queue)
-                    .into_iter()
-                    .for_each(|queue| queue.restore_settled(&seqs));
-            }
-            Entry::QueuePosition { queue, next } => {
-                self.queues
-                    .get(&queue)
-                    .into_iter()
-                    .for_each(|queue| queue.restore_position(next));
+            Entry::Settled { queue, seqs } => self.restore_settled(queue, &seqs),
+            Entry::QueuePosition { queue, first, next } => {
+                self.restore_position(queue, first, next);
             }
             Entry::Retained { vhost, message } => {
                 if let Some(vhost) = self.broker.vhost(&vhost) {
@@ -150,20 +151,37 @@ impl<'a> Recovery<'a> {
     }
 
     fn restore(&mut self, queue: QueueId, restored: Restored, message: Option<&Arc<Message>>) {
-        let Some(queue) = self
-            .queues
-            .get(&queue)
-            .filter(|queue| queue.wants(restored.seq))
-        else {
+        let (seq, body) = (restored.seq, restored.body);
+        let found = || message.map_or_else(|| self.body(body), |message| Some(Arc::clone(message)));
+        let kept = self.queues.get(&queue).filter(|queue| queue.wants(seq));
+        let delays = self.delays.get(&queue).filter(|delays| delays.wants(seq));
+        let restore = |message: Arc<Message>| match (kept, delays) {
+            (Some(queue), _) => queue.restore(restored, &message),
+            (None, Some(delays)) => delays.restore(&restored, &message),
+            (None, None) => {}
+        };
+        if kept.is_none() && delays.is_none() {
             return;
-        };
-        let message = match message {
-            Some(message) => Some(Arc::clone(message)),
-            None => self.body(restored.body),
-        };
-        match message {
-            Some(message) => queue.restore(restored, &message),
+        }
+        match found() {
+            Some(message) => restore(message),
             None => self.missing += 1,
+        }
+    }
+
+    fn restore_settled(&self, queue: QueueId, seqs: &[Seq]) {
+        if let Some(queue) = self.queues.get(&queue) {
+            queue.restore_settled(seqs);
+        } else if let Some(delays) = self.delays.get(&queue) {
+            delays.restore_settled(seqs);
+        }
+    }
+
+    fn restore_position(&self, queue: QueueId, first: Seq, next: Seq) {
+        if let Some(queue) = self.queues.get(&queue) {
+            queue.restore_position(first, next);
+        } else if let Some(delays) = self.delays.get(&queue) {
+            delays.restore_position(next);
         }
     }
 
@@ -185,19 +203,25 @@ impl<'a> Recovery<'a> {
                 name,
                 kind,
                 options,
+                delays,
             } => {
+                let ids = &self.broker.core().ids;
+                delays.iter().for_each(|id| ids.skip(id.0));
+                let Some(vhost) = self.broker.vhost(&vhost) else {
+                    return;
+                };
+                let exchange = vhost.new_exchange(&name, kind, options, delays);
+                if let Some(delays) = vhost.restore_exchange(exchange) {
+                    self.delays.insert(delays.id, delays);
+                }
+            }
+            Entry::ExchangeDeleted { vhost, name } => {
                 self.in_vhost(&vhost, |vhost| {
-                    vhost.restore_exchange(Exchange::new(name, kind, options));
+                    vhost.change(&mut vhost.topology.lock(), |topology, table| {
+                        vhost.remove_exchange(topology, table, &name);
+                    });
                 });
             }
-            Entry::ExchangeDeleted { vhost, name } => self.in_vhost(&vhost, |vhost| {
-                vhost.change(&mut vhost.topology.lock(), |topology, table| {
-                    table.exchanges.remove(&name);
-                    topology
-                        .bindings_to
-                        .remove(&Destination::Exchange(name.clone()));
-                });
-            }),
             Entry::QueueDeclared {
                 vhost,
                 id,
@@ -310,14 +334,17 @@ impl<'a> Recovery<'a> {
 }
 
 impl VHost {
-    fn restore_exchange(&self, exchange: Exchange) {
+    /// Brings an exchange back, unless it is there; returns where its messages wait, if they do.
+    fn restore_exchange(&self, exchange: Exchange) -> Option<Arc<Delays>> {
         self.change(&mut self.topology.lock(), |_, table| {
-            if !table.exchanges.contains_key(&exchange.name) {
-                table
-                    .exchanges
-                    .insert(exchange.name.clone(), Arc::new(exchange));
+            if table.exchanges.contains_key(&exchange.name) {
+                return None;
             }
-        });
+            let delays = exchange.delays().cloned();
+            let name = exchange.name.clone();
+            table.exchanges.insert(name, Arc::new(exchange));
+            delays
+        })
     }
 
     fn restore_queue(
@@ -331,7 +358,7 @@ impl VHost {
         if self.queue(name).is_ok_and(|known| known.id >= id) {
             return None;
         }
-        let policy = super::arguments::policy(name, &options).unwrap_or_default();
+        let policy = self.queue_policy(name, &options).unwrap_or_default();
         let journal = self.core.journal_for(true);
         let home = self.this.clone();
         let queue = Queue::new(id, name.clone(), options, policy, journal, home);
@@ -370,6 +397,11 @@ impl VHost {
     }
 
     fn restore_subscription(&self, session: &Session, filter: &Name, options: SubscriptionOptions) {
+        if let Some(channels) = ChannelFilter::of_session(filter) {
+            self.subscribe_channels(&session.subscriber, &[channels]);
+            session.with(|state| state.subscriptions.insert(filter.clone(), options));
+            return;
+        }
         let Some((group, parsed)) = parse_subscription(filter) else {
             return;
         };
@@ -398,7 +430,11 @@ impl VHost {
                 name,
                 kind,
                 options,
+                delays: exchange.delays().map(|delays| delays.id),
             });
+            if let Some(delays) = exchange.delays() {
+                delays.checkpoint(copy_below, entry);
+            }
         }
         let durable =
             |queue: &&Arc<Queue>| queue.options.durable && queue.options.exclusive.is_none();
@@ -411,7 +447,8 @@ impl VHost {
                 options,
             });
         }
-        for (exchange, binding) in topology.bindings_to.values().flatten() {
+        let bindings = topology.bindings_to.values().flatten();
+        for ((exchange, _), binding) in bindings {
             if self.check_ends(exchange, binding) == Ok(true) {
                 let (exchange, binding) = (exchange.clone(), binding.clone());
                 entry(&Entry::Bound {
@@ -431,8 +468,8 @@ impl VHost {
         for queue in topology.queues_by_id.values().filter(durable) {
             queue.checkpoint(copy_below, entry);
         }
-        let retained = self.retained.lock().clone();
-        for message in retained.iter().filter(|message| is_kept(message)) {
+        let retained = self.retained.lock().snapshot();
+        for message in retained.values() {
             entry(&Entry::Retained {
                 vhost: vhost(),
                 message: Arc::clone(message),
@@ -470,9 +507,4 @@ impl VHost {
             }
         });
     }
-}
-
-/// `$` topics are the gateway's own and are made anew at each start.
-fn is_kept(message: &Message) -> bool {
-    message.address.as_bytes().first() != Some(&b'$')
 }

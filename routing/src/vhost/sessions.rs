@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Topology, VHost};
+use super::{ChannelFilter, Topology, VHost};
+use crate::delivery::{Matched, Source};
 use crate::error::Error;
-use crate::ids::{ConnectionId, QueueId, SessionId, SubscriberId};
+use crate::ids::{ConnectionId, ConsumerId, QueueId, SessionId, SubscriberId};
 use crate::journal::{Entry, Lsn, Urgency};
+use crate::message::QoS;
 use crate::name::Name;
 use crate::outbox::{Outbox, OutboxLimits, Wakes};
 use crate::queue::{Queue, QueueLimits, QueueOptions};
-use crate::session::{Session, SessionOpened, Will};
+use crate::session::{Ended, Session, SessionOpened, Will};
 use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::time::Timestamp;
 use crate::timer::Due;
@@ -46,6 +48,15 @@ pub struct CloseSession {
     pub keep_will: bool,
     /// A new expiry interval in seconds, if the client gave one `[MQTT-3.14.2-2]`.
     pub expiry_s: Option<u32>,
+}
+
+/// Sessions of a virtual host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// All of them.
+    pub all: usize,
+    /// Those whose client is connected.
+    pub connected: usize,
 }
 
 /// A session to be made.
@@ -139,6 +150,34 @@ impl VHost {
         self.topology.lock().sessions.get(client_id).cloned()
     }
 
+    /// How many sessions there are, and how many of them are connected.
+    #[must_use]
+    pub fn session_counts(&self) -> SessionCounts {
+        let topology = self.topology.lock();
+        let connected = topology
+            .sessions
+            .values()
+            .filter(|session| session.is_connected());
+        SessionCounts {
+            all: topology.sessions.len(),
+            connected: connected.count(),
+        }
+    }
+
+    /// How many messages wait in sessions' queues or are retained, and what the retained ones take
+    /// in bytes.
+    #[must_use]
+    pub fn stored(&self) -> (usize, usize) {
+        let topology = self.topology.lock();
+        let queues = topology
+            .sessions
+            .values()
+            .filter_map(|session| session.queue());
+        let waiting: usize = queues.map(|queue| queue.status().messages).sum();
+        drop(topology);
+        (waiting + self.retained_count(), self.retained_bytes())
+    }
+
     /// How many sessions there are, connected or not.
     #[must_use]
     pub fn session_count(&self) -> usize {
@@ -202,6 +241,7 @@ impl VHost {
             self.publish(now, &will.message_at(now), wakes);
         }
         if due.has_expired {
+            self.core.counters.session_expired();
             self.end_session(now, session, wakes);
         } else if let Some(at) = due.next_at {
             self.set_session_timer(at, session);
@@ -309,20 +349,56 @@ impl VHost {
 
     /// Ends what a forgotten session still has: subscriptions, queue, will, connection.
     fn finish_session(&self, now: Timestamp, session: &Arc<Session>, wakes: &mut Wakes) {
-        let Some((filters, will)) = session.end() else {
+        let Some(ended) = session.end() else {
             return;
         };
-        for filter in &filters {
+        for filter in ended.subscriptions.keys() {
             self.remove_subscription(session.subscriber.id, filter);
         }
-        session.queue().into_iter().for_each(|queue| {
+        if let Some(queue) = session.queue() {
+            self.pass_on_shared(now, &ended, queue, wakes);
             queue.delete(wakes);
-        });
+        }
         if let Some(owner) = session.subscriber.outbox.owner() {
             session.subscriber.outbox.detach(owner);
         }
-        if let Some(will) = will {
+        if let Some(will) = ended.will {
             self.publish(now, &will.message_at(now), wakes);
+        }
+    }
+
+    /// Gives messages of shared subscriptions that the session has not acknowledged to other
+    /// members, but for those of QoS 2 that were being sent `[MQTT-4.8.2-5]`.
+    ///
+    /// Which subscription a message came by is told by what it matched. Where a plain one of the
+    /// same options matches as well that is not known, and a message of QoS 2 is not passed on.
+    fn pass_on_shared(&self, now: Timestamp, ended: &Ended, queue: &Arc<Queue>, wakes: &mut Wakes) {
+        let parsed = ended.subscriptions.iter().filter_map(|(filter, options)| {
+            let (group, filter) = parse_subscription(filter)?;
+            Some((group, filter, Matched::of_subscription(options)))
+        });
+        let (shared, plain): (Vec<_>, Vec<_>) = parsed.partition(|(group, ..)| group.is_some());
+        if shared.is_empty() {
+            return;
+        }
+        let reader = ConsumerId::unique();
+        let mut left = queue.unsettled_deliveries();
+        left.extend(std::iter::from_fn(|| queue.get(now, reader, true)).map(|(next, _)| next));
+        for delivery in left {
+            let Source::Queue(from) = &delivery.source else {
+                continue;
+            };
+            let message = &delivery.message;
+            let fits = |(_, filter, matched): &&(Option<Name>, TopicFilter, Arc<Matched>)| {
+                from.matched.as_ref() == Some(matched) && filter.matches(&message.address)
+            };
+            let is_doubtful = plain.iter().any(|candidate| fits(&candidate));
+            let is_bound = ended.begun.contains(&from.seq) || is_doubtful;
+            if let Some((Some(group), filter, _)) = shared.iter().find(fits)
+                && !(from.qos == QoS::ExactlyOnce && is_bound)
+            {
+                self.pass_on(now, group, filter, message, wakes);
+            }
         }
     }
 
@@ -335,12 +411,16 @@ impl VHost {
             topology.queues_by_id.remove(&queue.id);
         });
         drop(topology);
-        for filter in session.end().into_iter().flat_map(|(filters, _)| filters) {
-            self.remove_subscription(session.subscriber.id, &filter);
+        let ended = session.end();
+        for filter in ended.iter().flat_map(|ended| ended.subscriptions.keys()) {
+            self.remove_subscription(session.subscriber.id, filter);
         }
     }
 
     pub(super) fn remove_subscription(&self, subscriber: SubscriberId, filter: &Name) {
+        if let Some(channels) = ChannelFilter::of_session(filter) {
+            return self.unsubscribe_channels(subscriber, &[channels]);
+        }
         let Some((group, parsed)) = parse_subscription(filter) else {
             return;
         };

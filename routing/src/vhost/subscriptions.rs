@@ -4,18 +4,28 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::VHost;
+use super::{ChannelFilter, VHost};
 use crate::delivery::Matched;
 use crate::ids::SubscriberId;
 use crate::message::Message;
 use crate::name::Name;
+use crate::outbox::Wakes;
 use crate::queue::Enqueue;
 use crate::route::Published;
 use crate::shared::SharedGroup;
 use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::table::{FilterEntry, FilterKey, RouteTable};
 use crate::time::Timestamp;
-use crate::topic::{Glob, Segment, TopicFilter};
+use crate::topic::{Segment, TopicFilter};
+
+/// Subscriptions of MQTT sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilterCounts {
+    /// All of them.
+    pub all: usize,
+    /// Shared ones.
+    pub shared: usize,
+}
 
 impl VHost {
     /// Subscribes to an MQTT filter; replaces the options of one that is there.
@@ -57,7 +67,7 @@ impl VHost {
         self.change(&mut self.topology.lock(), |_, table| {
             let key = FilterKey::Group(group.clone());
             let shared = group_of(table, &segments, &key).unwrap_or_else(|| {
-                let shared = SharedGroup::new();
+                let shared = SharedGroup::new(self.core.settings.shared_strategy);
                 table
                     .filters
                     .insert(&segments, key, FilterEntry::Group(Arc::clone(&shared)));
@@ -88,33 +98,78 @@ impl VHost {
         })
     }
 
-    /// Subscribes to a Redis channel.
-    pub fn subscribe_channel(&self, subscriber: &Arc<Subscriber>, channel: Bytes) {
+    /// Gives messages that a member leaves behind to the others of its group.
+    pub(crate) fn pass_on(
+        &self,
+        now: Timestamp,
+        group: &Name,
+        filter: &TopicFilter,
+        message: &Arc<Message>,
+        wakes: &mut Wakes,
+    ) {
+        let segments = filter.segments().collect::<Vec<_>>();
+        let key = FilterKey::Group(group.clone());
+        let shared = group_of(&self.table.load(), &segments, &key);
+        if let Some(shared) = shared {
+            let mut enqueue = Enqueue::new(wakes);
+            let outcome = shared.deliver(now, message, &mut enqueue);
+            let refused = outcome.is_some_and(|outcome| !outcome.is_accepted());
+            self.core.counters.refused(u64::from(refused));
+        }
+    }
+
+    /// How many subscriptions to MQTT filters there are, a shared one once per member.
+    #[must_use]
+    pub fn filter_counts(&self) -> FilterCounts {
+        let mut counts = FilterCounts::default();
+        self.topology.lock().sessions.values().for_each(|session| {
+            session.with(|state| {
+                let shared = state.subscriptions.keys();
+                let shared = shared
+                    .filter(|filter| filter.starts_with("$share/"))
+                    .count();
+                counts.shared += shared;
+                counts.all += state.subscriptions.len();
+            });
+        });
+        counts
+    }
+
+    /// Subscribes to Redis channels and patterns, in one change of the route table.
+    pub fn subscribe_channels(&self, subscriber: &Arc<Subscriber>, filters: &[ChannelFilter]) {
         self.change(&mut self.topology.lock(), |_, table| {
-            let subscribers = table.channels.entry(channel).or_default();
-            subscribers.insert(subscriber.id, Arc::clone(subscriber));
+            for filter in filters {
+                let subscribers = match filter.clone() {
+                    ChannelFilter::Channel(channel) => table.channels.entry(channel),
+                    ChannelFilter::ShardChannel(channel) => table.shard_channels.entry(channel),
+                    ChannelFilter::Glob(glob) => {
+                        let subscriber_of = Arc::clone(subscriber);
+                        table.globs.insert(glob, subscriber.id, subscriber_of);
+                        continue;
+                    }
+                };
+                let subscribers = subscribers.or_default();
+                subscribers.insert(subscriber.id, Arc::clone(subscriber));
+            }
         });
     }
 
-    /// Ends a subscription to a Redis channel.
-    pub fn unsubscribe_channel(&self, subscriber: SubscriberId, channel: &Bytes) {
+    /// Ends subscriptions to Redis channels and patterns, in one change of the route table.
+    pub fn unsubscribe_channels(&self, subscriber: SubscriberId, filters: &[ChannelFilter]) {
         self.change(&mut self.topology.lock(), |_, table| {
-            remove_from(&mut table.channels, channel, subscriber);
-        });
-    }
-
-    /// Subscribes to a Redis shard channel: a name space of its own, without patterns.
-    pub fn subscribe_shard_channel(&self, subscriber: &Arc<Subscriber>, channel: Bytes) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            let subscribers = table.shard_channels.entry(channel).or_default();
-            subscribers.insert(subscriber.id, Arc::clone(subscriber));
-        });
-    }
-
-    /// Ends a subscription to a Redis shard channel.
-    pub fn unsubscribe_shard_channel(&self, subscriber: SubscriberId, channel: &Bytes) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            remove_from(&mut table.shard_channels, channel, subscriber);
+            for filter in filters {
+                match filter {
+                    ChannelFilter::Channel(channel) => {
+                        remove_from(&mut table.channels, channel, subscriber);
+                    }
+                    ChannelFilter::ShardChannel(channel) => {
+                        remove_from(&mut table.shard_channels, channel, subscriber);
+                    }
+                    ChannelFilter::Glob(glob) => {
+                        table.globs.remove(glob, &subscriber);
+                    }
+                }
+            }
         });
     }
 
@@ -127,22 +182,6 @@ impl VHost {
     ) -> Published {
         let route = self.table.load().shard_route(message.address.as_bytes());
         route.deliver(now, message, enqueue)
-    }
-
-    /// Subscribes to a Redis pattern.
-    pub fn subscribe_glob(&self, subscriber: &Arc<Subscriber>, glob: Glob) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            table
-                .globs
-                .insert(glob, subscriber.id, Arc::clone(subscriber));
-        });
-    }
-
-    /// Ends a subscription to a Redis pattern.
-    pub fn unsubscribe_glob(&self, subscriber: SubscriberId, glob: &Glob) {
-        self.change(&mut self.topology.lock(), |_, table| {
-            table.globs.remove(glob, &subscriber);
-        });
     }
 
     /// Redis channels that somebody subscribes to, in no order.

@@ -69,6 +69,11 @@ fn unknown_keys_are_answered_with_the_nearest_known_one() {
             "the keys of users are:",
         ),
         (
+            "[[policies]]\nname='p'\npattern=''\ndefinition = {message_ttl = 1}",
+            "message_ttl",
+            "did you mean `message-ttl`?",
+        ),
+        (
             "x = 1",
             "x",
             "the keys of the top level are: amqp, authentication,",

@@ -13,6 +13,7 @@ use routing::{ConsumerId, Credit, Lsn, Name, OutBuf, Timestamp};
 
 use super::{
     confirm::Confirms,
+    held::Held,
     publish::Incoming,
     shared::{Shared, Token},
     tx::Transaction,
@@ -78,8 +79,10 @@ pub(super) struct Channel {
     pub(super) direct_reply: Option<DirectReply>,
     /// Whom `basic.get` takes messages for.
     pub(super) getter: ConsumerId,
+    /// Answers that wait for the journal.
+    pub(super) held: Held,
     last_delivery: u64,
-    /// Whether the connection knows that answers to publishes are due here.
+    /// Whether the connection knows that answers are due here.
     awaits_answer: bool,
 }
 
@@ -98,6 +101,7 @@ impl Channel {
             tags: HashMap::new(),
             direct_reply: None,
             getter: ConsumerId::unique(),
+            held: Held::default(),
             last_delivery: 0,
             awaits_answer: false,
         }
@@ -120,9 +124,14 @@ impl Channel {
     ) -> Result<(), (Refused, MethodId)> {
         let frame = batch.frame(span);
         if self.incoming.is_some() || frame.kind != FrameType::Method {
+            // A content frame that follows no publish is nobody's fault but its own.
+            let at_fault = match self.incoming {
+                Some(_) => MethodId::BASIC_PUBLISH,
+                None => MethodId::NONE,
+            };
             return self
                 .handle_content(shared, now, batch, span, out)
-                .map_err(|refused| (refused, MethodId::BASIC_PUBLISH));
+                .map_err(|refused| (refused, at_fault));
         }
         let Some((id, arguments)) = MethodId::split(frame.payload) else {
             return Err((crate::wire::Malformed::Fields.into(), MethodId::NONE));
@@ -196,7 +205,7 @@ impl Channel {
             Method::Channel(_) => Ok(()),
             Method::ConfirmSelect { nowait } => self.select_confirms(nowait, out),
             Method::Connection(_) => {
-                let text = "connection method on a channel other than 0";
+                let text = "unimplemented method";
                 Err(Refused::new(ReplyCode::CommandInvalid, text))
             }
             Method::Exchange(method) => self.handle_exchange(shared, method, out),
@@ -221,7 +230,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Tells the connection that answers to publishes are due on this channel.
+    /// Tells the connection that answers are due on this channel.
     pub(super) fn await_answer(&mut self, shared: &mut Shared) {
         if !std::mem::replace(&mut self.awaits_answer, true) {
             shared.awaiting.push(self.id);
@@ -229,12 +238,14 @@ impl Channel {
     }
 
     /// Answers what is durable; returns what the rest waits for.
-    pub(super) fn answer_publishes(&mut self, durable: Lsn, out: &mut OutBuf) -> Option<Lsn> {
-        let waits_for = match &mut self.mode {
+    pub(super) fn answer(&mut self, durable: Lsn, out: &mut OutBuf) -> Option<Lsn> {
+        let held = self.held.release(durable, out);
+        let published = match &mut self.mode {
             Mode::Plain => None,
             Mode::Confirm(confirms) => confirms.flush(self.id, durable, out),
             Mode::Tx(transaction) => transaction.flush(self.id, durable, out),
         };
+        let waits_for = held.into_iter().chain(published).min();
         self.awaits_answer = waits_for.is_some();
         waits_for
     }
@@ -286,6 +297,5 @@ impl Channel {
         self.end_direct_reply(shared);
         self.incoming = None;
         self.mode = Mode::Plain;
-        self.awaits_answer = false;
     }
 }

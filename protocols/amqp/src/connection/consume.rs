@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use routing::{
-    Access, Consumer, ConsumerId, Credit, Message, Name, OutBuf, QueueOptions, Timestamp,
+    Access, Consumer, ConsumerId, Credit, Error, Message, Name, OutBuf, QueueOptions, Timestamp,
     delivery::QueueDelivery, error::Kind,
 };
 
@@ -22,7 +22,7 @@ use crate::{
         methods::Consume,
         replies::{BasicReply, Reply, put_reply},
         settle::DeliveryTag,
-        table::{FieldTable, Value},
+        table::FieldTable,
     },
 };
 
@@ -80,7 +80,7 @@ impl Channel {
             token: token.0,
             acknowledges: !consume.no_ack,
             exclusive: consume.exclusive,
-            priority: priority_of(consume.arguments.table()),
+            priority: priority_of(shared, queue, consume.arguments.table())?,
             credit: Arc::clone(&credit),
             shared_credit: Some(Arc::clone(&self.shared_credit)),
         };
@@ -127,7 +127,7 @@ impl Channel {
             .vhost
             .declare_queue(now, shared.connection, &name, options);
         let (queue, _) = declared.map_err(|error| shared.refused(error))?;
-        shared.exclusive_queues.push(Arc::clone(&queue));
+        shared.exclusive_queues.insert(queue.id, Arc::clone(&queue));
         let token = self.add_consumer(shared, now, (consume, &queue), out)?;
         self.direct_reply = Some(DirectReply { token, queue: name });
         Ok(())
@@ -142,10 +142,8 @@ impl Channel {
             shared
                 .vhost
                 .delete_exclusive_queue(&queue, &mut shared.publisher.wakes);
+            shared.exclusive_queues.remove(&queue.id);
         }
-        shared
-            .exclusive_queues
-            .retain(|queue| queue.name != reply.queue);
     }
 
     /// Ends a consumer; what it was sent stays unsettled.
@@ -182,7 +180,7 @@ impl Channel {
         let routing::Source::Queue(from) = delivery.source else {
             return Ok(());
         };
-        let delivered = self.record(&from, None);
+        let delivered = self.record(shared, now, &from, None);
         translate::put_routing_key(&delivery.message, &mut shared.key);
         let to = PublishedTo {
             exchange: delivery.message.exchange.as_bytes(),
@@ -208,7 +206,7 @@ impl Channel {
         tag: &Name,
         out: &mut OutBuf,
     ) {
-        let delivered = self.record(from, Some(Token(from.token)));
+        let delivered = self.record(shared, now, from, Some(Token(from.token)));
         translate::put_routing_key(message, &mut shared.key);
         let to = PublishedTo {
             exchange: message.exchange.as_bytes(),
@@ -239,15 +237,23 @@ impl Channel {
     }
 
     /// Numbers a delivery, and remembers it if it is to be settled.
-    fn record(&mut self, from: &QueueDelivery, token: Option<Token>) -> (DeliveryTag, Redelivered) {
+    fn record(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        from: &QueueDelivery,
+        token: Option<Token>,
+    ) -> (DeliveryTag, Redelivered) {
         let tag = self.next_delivery_tag();
         if from.acknowledges {
             let (queue, seq) = (Arc::clone(&from.queue), from.seq);
+            shared.expect_settlement(now, &queue);
             self.unsettled.push(Outstanding {
                 tag,
                 queue,
                 seq,
                 token,
+                sent_at: now,
             });
         }
         let redelivered = if from.redeliveries > 0 {
@@ -274,16 +280,22 @@ fn check_gettable(shared: &Shared, queue: &routing::Queue) -> Result<(), Refused
 }
 
 /// The argument `x-priority`, an integer of any width; 0 without one.
-fn priority_of(arguments: FieldTable<'_>) -> i32 {
-    let number = match arguments.value(b"x-priority") {
-        Some(Value::I8(number)) => i64::from(number),
-        Some(Value::U8(number)) => i64::from(number),
-        Some(Value::I16(number)) => i64::from(number),
-        Some(Value::U16(number)) => i64::from(number),
-        Some(Value::I32(number)) => i64::from(number),
-        Some(Value::U32(number)) => i64::from(number),
-        Some(Value::I64(number)) => number,
-        _ => 0,
+fn priority_of(
+    shared: &Shared,
+    queue: &routing::Queue,
+    arguments: FieldTable<'_>,
+) -> Result<i32, Refused> {
+    let arguments = translate::table_of(arguments, None);
+    let Some(value) = arguments.get("x-priority") else {
+        return Ok(0);
     };
-    i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
+    let Some(number) = value.as_i64() else {
+        return Err(shared.refused(Error::InvalidArgument {
+            kind: Kind::Queue,
+            name: queue.name.clone(),
+            argument: "x-priority".into(),
+            reason: format!("\"expected integer, got {}\"", value.type_name()),
+        }));
+    };
+    Ok(i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX }))
 }

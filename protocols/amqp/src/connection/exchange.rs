@@ -1,8 +1,8 @@
 //! The class exchange: declare, delete, bind, unbind, with RabbitMQ's checks in RabbitMQ's order.
 
 use routing::{
-    Access, Binding as CoreBinding, Destination, Error, ExchangeKind, ExchangeOptions, Name,
-    OutBuf, Value, error::Kind,
+    Access, Binding as CoreBinding, Destination, Error, ExchangeKind, ExchangeOptions, Lsn, Name,
+    OutBuf, Value, error::Kind, vhost::Declare,
 };
 
 use super::{channel::Channel, shared::Shared};
@@ -11,7 +11,7 @@ use crate::{
     translate,
     wire::{
         methods::{Binding, ExchangeDeclare, ExchangeMethod},
-        replies::{ExchangeReply, Reply, put_reply},
+        replies::{ExchangeReply, Reply},
     },
 };
 
@@ -25,44 +25,48 @@ pub(super) fn clean_name(name: &str) -> Name {
 
 impl Channel {
     pub(super) fn handle_exchange(
-        &self,
+        &mut self,
         shared: &mut Shared,
         method: ExchangeMethod,
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
-        let (reply, nowait) = match method {
+        let (reply, lsn, nowait) = match method {
             ExchangeMethod::Bind(binding) => {
-                bind(shared, &binding, Kind::Exchange)?;
-                (ExchangeReply::BindOk, binding.nowait)
+                let lsn = bind(shared, &binding, Kind::Exchange)?;
+                (ExchangeReply::BindOk, lsn, binding.nowait)
             }
             ExchangeMethod::Declare(declare) => {
-                declare_exchange(shared, &declare)?;
-                (ExchangeReply::DeclareOk, declare.nowait)
+                let lsn = declare_exchange(shared, &declare)?;
+                (ExchangeReply::DeclareOk, lsn, declare.nowait)
             }
             ExchangeMethod::Delete {
                 exchange,
                 if_unused,
                 nowait,
             } => {
-                delete_exchange(shared, &clean_name(&exchange), if_unused)?;
-                (ExchangeReply::DeleteOk, nowait)
+                let lsn = delete_exchange(shared, &clean_name(&exchange), if_unused)?;
+                (ExchangeReply::DeleteOk, lsn, nowait)
             }
             ExchangeMethod::Unbind(binding) => {
-                unbind(shared, &binding, Kind::Exchange)?;
-                (ExchangeReply::UnbindOk, binding.nowait)
+                let lsn = unbind(shared, &binding, Kind::Exchange)?;
+                (ExchangeReply::UnbindOk, lsn, binding.nowait)
             }
         };
         if !nowait {
-            put_reply(out, self.id, Reply::Exchange(reply));
+            self.reply_after(shared, lsn, Reply::Exchange(reply), out);
         }
         Ok(())
     }
 }
 
-fn declare_exchange(shared: &mut Shared, declare: &ExchangeDeclare) -> Result<(), Refused> {
+/// Like all of the functions below, returns what the answer waits for.
+fn declare_exchange(
+    shared: &mut Shared,
+    declare: &ExchangeDeclare,
+) -> Result<Option<Lsn>, Refused> {
     let name = clean_name(&declare.exchange);
     if declare.passive {
-        return declare_passive(shared, &name);
+        return declare_passive(shared, &name).map(|()| None);
     }
     let kind = ExchangeKind::parse(&declare.kind).ok_or_else(|| {
         Refused::precondition(format!("unknown exchange type '{}'", declare.kind))
@@ -87,7 +91,7 @@ fn declare_exchange(shared: &mut Shared, declare: &ExchangeDeclare) -> Result<()
         arguments,
     };
     match shared.vhost.declare_exchange(&name, kind, options) {
-        Ok(_declared) => Ok(()),
+        Ok(Declare::Created(lsn) | Declare::Existed(lsn)) => Ok(lsn),
         Err(error) => Err(shared.refused(error)),
     }
 }
@@ -122,15 +126,20 @@ pub(super) fn check_target(
 ) -> Result<(), Refused> {
     let Some(target) = target.as_str() else {
         let owner = translate::described(kind, owner, &shared.vhost);
+        let found = target.type_name();
         return Err(Refused::precondition(format!(
-            "invalid type for arg '{argument}' in {owner}"
+            "invalid type '{found}' for arg '{argument}' in {owner}"
         )));
     };
     shared.check(Access::Read, kind, owner)?;
     shared.check(Access::Write, Kind::Exchange, target)
 }
 
-fn delete_exchange(shared: &mut Shared, name: &Name, if_unused: bool) -> Result<(), Refused> {
+fn delete_exchange(
+    shared: &mut Shared,
+    name: &Name,
+    if_unused: bool,
+) -> Result<Option<Lsn>, Refused> {
     refuse_default(shared, name)?;
     if name.starts_with("amq.") {
         let exchange = translate::described(Kind::Exchange, name, &shared.vhost);
@@ -138,28 +147,30 @@ fn delete_exchange(shared: &mut Shared, name: &Name, if_unused: bool) -> Result<
         return Err(Refused::new(ReplyCode::AccessRefused, text));
     }
     shared.check(Access::Configure, Kind::Exchange, name)?;
-    match shared.vhost.delete_exchange(name, if_unused) {
-        Ok(_record) => Ok(()),
-        Err(error) => Err(shared.refused(error)),
-    }
+    let deleted = shared.vhost.delete_exchange(name, if_unused);
+    deleted.map_err(|error| shared.refused(error))
 }
 
 /// `exchange.bind` and `queue.bind`; `kind` is the destination's.
-pub(super) fn bind(shared: &mut Shared, binding: &Binding, kind: Kind) -> Result<(), Refused> {
+pub(super) fn bind(
+    shared: &mut Shared,
+    binding: &Binding,
+    kind: Kind,
+) -> Result<Option<Lsn>, Refused> {
     let (source, binding) = checked_binding(shared, binding, kind)?;
-    match shared.vhost.bind(&source, binding) {
-        Ok(_record) => Ok(()),
-        Err(error) => Err(shared.refused(error)),
-    }
+    let bound = shared.vhost.bind(&source, binding);
+    bound.map_err(|error| shared.refused(error))
 }
 
 /// `exchange.unbind` and `queue.unbind`. A binding or an end of it that is not there is unbound.
-pub(super) fn unbind(shared: &mut Shared, binding: &Binding, kind: Kind) -> Result<(), Refused> {
+pub(super) fn unbind(
+    shared: &mut Shared,
+    binding: &Binding,
+    kind: Kind,
+) -> Result<Option<Lsn>, Refused> {
     let (source, binding) = checked_binding(shared, binding, kind)?;
-    match shared.vhost.unbind(&source, &binding) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(shared.refused(error)),
-    }
+    let unbound = shared.vhost.unbind(&source, &binding);
+    unbound.map_err(|error| shared.refused(error))
 }
 
 /// The binding in the core's words, once the user is allowed to change it.
@@ -178,6 +189,9 @@ fn checked_binding(
         refuse_default(shared, &destination)?;
     }
     shared.check(Access::Read, Kind::Exchange, &source)?;
+    if let Some(exchange) = shared.vhost.exchange(&source) {
+        shared.check_key(Access::Read, &exchange, binding.routing_key.as_bytes())?;
+    }
     if kind == Kind::Queue
         && let Ok(queue) = shared.vhost.queue(&destination)
     {

@@ -119,7 +119,9 @@ impl Connection {
         let State::AwaitIdentity { mechanism } = &self.state else {
             return;
         };
-        let Response::Authenticated(answer) = response;
+        let Response::Authenticated(answer) = response else {
+            return;
+        };
         match answer {
             Ok(identity) => {
                 self.put(out, ConnectionReply::Tune(self.offer()));

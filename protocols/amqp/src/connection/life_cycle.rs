@@ -95,7 +95,8 @@ impl Connection {
         match self.channels.get_mut(&id) {
             Some(channel) if channel.state == ChannelState::AwaitCloseOk => {
                 // Both sides close at once: the client's answer to ours is still to come.
-                put_reply(out, id, Reply::Channel(ChannelReply::CloseOk));
+                let close_ok = Reply::Channel(ChannelReply::CloseOk);
+                put_reply(channel.held.behind(out), id, close_ok);
             }
             Some(channel) => {
                 channel.release(shared, now);

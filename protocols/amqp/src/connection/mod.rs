@@ -4,21 +4,22 @@
 //! | --- | --- |
 //! | `handshake`, `sasl` | up to `connection.open-ok`; channel 0 |
 //! | `channel` | a channel's state; which method goes where |
-//! | `exchange`, `queue` | topology |
+//! | `exchange`, `queue`, `held` | topology |
 //! | `publish`, `confirm`, `tx` | messages in |
-//! | `consume`, `settle`, `unsettled` | messages out |
+//! | `consume`, `settle`, `unsettled`, `overdue` | messages out |
 //! | `shared` | what the channels share |
 //!
-//! Declarations are answered at once; that they survive is certain once anything after them is
-//! confirmed, as the journal keeps their order. Confirms and commits wait for the journal.
+//! Confirms, commits and the answers about durable topology wait for the journal.
 
 mod channel;
 mod confirm;
 mod consume;
 mod exchange;
 mod handshake;
+mod held;
 mod life_cycle;
 mod outgoing;
+mod overdue;
 mod publish;
 mod queue;
 mod sasl;
@@ -79,6 +80,8 @@ pub struct Connection {
     waits_for: Option<Lsn>,
     /// When to ask again for room, while the connection is blocked.
     blocked: Option<Timestamp>,
+    /// A frame that waits for answers before it, and what came with it.
+    paused: Option<(Batch, FrameSpan)>,
 }
 
 /// What the connection waits for.
@@ -156,6 +159,22 @@ impl Connection {
             said_at: now,
             waits_for: None,
             blocked: None,
+            paused: None,
+        }
+    }
+
+    /// Handles what is complete in `input`, unless it must wait; false when there was nothing.
+    fn handle_next(&mut self, now: Timestamp, input: &mut BytesMut, out: &mut OutBuf) -> bool {
+        match &self.state {
+            State::AwaitHeader => self.handle_header(input, out),
+            State::AwaitIdentity { .. } => false,
+            State::Closed | State::AwaitCloseOk { is_deaf: true, .. } => {
+                input.clear();
+                self.paused = None;
+                false
+            }
+            _ if !self.wants_input() => false,
+            _ => self.handle_frames(now, input, out),
         }
     }
 
@@ -174,7 +193,7 @@ impl Connection {
         true
     }
 
-    /// Handles what is complete in `input`; false when there was nothing.
+    /// Handles the frames that are complete in `input`; false when there was none.
     fn handle_frames(&mut self, now: Timestamp, input: &mut BytesMut, out: &mut OutBuf) -> bool {
         let frames_max = if matches!(self.state, State::Open(_)) {
             usize::MAX
@@ -185,12 +204,22 @@ impl Connection {
             frame_max: self.limits.frame_max,
             frames_max,
         };
-        let mut batch = Batch::cut(input, limit);
+        let mut batch = match self.paused.take() {
+            Some((batch, span)) => {
+                self.handle_frame(now, &batch, span, out);
+                batch
+            }
+            None => Batch::cut(input, limit),
+        };
         if batch.is_empty() {
             return false;
         }
         loop {
             match batch.next_frame() {
+                Ok(Some(span)) if self.must_pause(&batch, span) => {
+                    self.paused = Some((batch, span));
+                    return false;
+                }
                 Ok(Some(span)) => self.handle_frame(now, &batch, span, out),
                 Ok(None) => return true,
                 Err(malformed) => self.fail_malformed(now, malformed, out),
@@ -223,7 +252,13 @@ impl Connection {
                 self.handle_connection_method(now, (id, method), out);
             }
             // Any other method needs a channel.
-            Ok(_) => self.fail(now, &unexpected(frame), id, out),
+            Ok(_) => {
+                let text = format!(
+                    "unexpected method in connection state {}",
+                    self.state.name()
+                );
+                self.fail(now, &Refused::new(ReplyCode::ChannelError, text), id, out);
+            }
             Err(malformed) => self.fail(now, &malformed.into(), id, out),
         }
     }
@@ -246,24 +281,36 @@ impl Connection {
         }
         if let Err((refused, id)) = channel.handle_frame(shared, now, batch, span, out) {
             if refused.code.is_soft() {
-                channel.release(shared, now);
-                channel.state = ChannelState::AwaitCloseOk;
-                let reason = refused.reason(id);
-                put_reply(
-                    out,
-                    frame.channel,
-                    Reply::Channel(ChannelReply::Close(&reason)),
-                );
+                self.fail_channel(now, frame.channel, (&refused, id), out);
             } else {
                 self.fail(now, &refused, id, out);
             }
         }
     }
 
+    /// Closes a channel for a fault, and waits for the answer.
+    fn fail_channel(
+        &mut self,
+        now: Timestamp,
+        id: ChannelId,
+        (refused, method): (&Refused, MethodId),
+        out: &mut OutBuf,
+    ) {
+        let (State::Open(shared), Some(channel)) = (&mut self.state, self.channels.get_mut(&id))
+        else {
+            return;
+        };
+        channel.release(shared, now);
+        channel.state = ChannelState::AwaitCloseOk;
+        let reason = refused.reason(method);
+        let close = Reply::Channel(ChannelReply::Close(&reason));
+        put_reply(channel.held.behind(out), id, close);
+    }
+
     /// Does what is gathered over a batch: settles, wakes, confirms, blocks.
     fn end_batch(&mut self, now: Timestamp, out: &mut OutBuf) {
         self.settle_gathered(now);
-        self.answer_publishes(out);
+        self.answer_durable(out);
         self.block_if_full(now, out);
         if let State::Open(shared) = &mut self.state {
             shared.publisher.flush();
@@ -288,7 +335,7 @@ impl Connection {
     }
 
     /// Answers what has become durable; asks to be woken for the rest.
-    fn answer_publishes(&mut self, out: &mut OutBuf) {
+    fn answer_durable(&mut self, out: &mut OutBuf) {
         let State::Open(shared) = &mut self.state else {
             return;
         };
@@ -296,11 +343,13 @@ impl Connection {
         while !shared.awaiting.is_empty() {
             let durable = core.durable();
             let mut first = None::<Lsn>;
+            shared.is_holding = false;
             for id in std::mem::take(&mut shared.awaiting) {
-                let waits_for = self
-                    .channels
-                    .get_mut(&id)
-                    .and_then(|channel| channel.answer_publishes(durable, out));
+                let Some(channel) = self.channels.get_mut(&id) else {
+                    continue;
+                };
+                let waits_for = channel.answer(durable, out);
+                shared.is_holding |= !channel.held.is_empty();
                 if let Some(lsn) = waits_for {
                     shared.awaiting.push(id);
                     first = Some(first.map_or(lsn, |first| first.min(lsn)));
@@ -389,7 +438,7 @@ impl Connection {
         for (_, mut channel) in self.channels.drain() {
             channel.release(shared, now);
         }
-        for queue in std::mem::take(&mut shared.exclusive_queues) {
+        for (_, queue) in std::mem::take(&mut shared.exclusive_queues) {
             shared
                 .vhost
                 .delete_exclusive_queue(&queue, &mut shared.publisher.wakes);
@@ -402,10 +451,10 @@ impl Connection {
         (secs > 0 && matches!(self.state, State::Open(_))).then_some(secs * 1000)
     }
 
-    /// When the peer has been silent for too long (AMQP 0-9-1 §4.2.7): two intervals. While the
-    /// connection is blocked nobody reads what it says, so it cannot be.
+    /// When the peer has been silent for too long (AMQP 0-9-1 §4.2.7): two intervals. While nobody
+    /// reads what it says, it cannot be.
     fn peer_gone_at(&self) -> Option<Timestamp> {
-        let interval_ms = self.heartbeat_ms().filter(|_| self.blocked.is_none())?;
+        let interval_ms = self.heartbeat_ms().filter(|_| self.wants_input())?;
         Some(self.heard_at.plus_ms(2 * interval_ms))
     }
 }
@@ -415,21 +464,13 @@ impl Frontend for Connection {
         let before = out.len();
         self.heard_at = now;
         loop {
-            let went_on = match &self.state {
-                State::AwaitHeader => self.handle_header(input, out),
-                State::AwaitIdentity { .. } => false,
-                State::Closed | State::AwaitCloseOk { is_deaf: true, .. } => {
-                    input.clear();
-                    false
-                }
-                _ if self.blocked.is_some() => false,
-                _ => self.handle_frames(now, input, out),
-            };
-            if !went_on {
+            while self.handle_next(now, input, out) {}
+            self.end_batch(now, out);
+            // What a paused frame waited for may have become durable in the meantime.
+            if self.paused.is_none() || !self.wants_input() {
                 break;
             }
         }
-        self.end_batch(now, out);
         if out.len() > before {
             self.said_at = now;
         }
@@ -458,9 +499,9 @@ impl Frontend for Connection {
         match &self.state {
             State::AwaitCloseOk { until, .. } => Some(*until),
             State::Closed => None,
-            State::Open(_) => {
+            State::Open(shared) => {
                 let speak = self.heartbeat_ms().map(|ms| self.said_at.plus_ms(ms / 2));
-                [speak, self.peer_gone_at(), self.blocked]
+                [speak, self.peer_gone_at(), self.blocked, shared.settle_by]
                     .into_iter()
                     .flatten()
                     .min()
@@ -478,6 +519,7 @@ impl Frontend for Connection {
             return;
         }
         self.unblock_if_room(now, out);
+        self.close_overdue(now, out);
         if self.peer_gone_at().is_some_and(|at| at <= now) {
             self.release(now);
             self.state = State::Closed;
@@ -506,6 +548,10 @@ impl Frontend for Connection {
 
     fn is_closing(&self) -> bool {
         matches!(self.state, State::Closed)
+    }
+
+    fn wants_input(&self) -> bool {
+        self.blocked.is_none() && !self.is_paused()
     }
 
     fn outbox(&self) -> &Arc<Outbox> {

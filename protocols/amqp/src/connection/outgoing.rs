@@ -78,13 +78,16 @@ impl Connection {
         let Some(consumer) = shared.consumers.remove(&token) else {
             return;
         };
-        if let Some(channel) = self.channels.get_mut(&consumer.channel) {
-            channel.tags.remove(&consumer.tag);
-        }
+        let Some(channel) = self.channels.get_mut(&consumer.channel) else {
+            return;
+        };
+        channel.tags.remove(&consumer.tag);
         if self.client.consumer_cancel_notify {
             let cancel = BasicReply::Cancel {
                 consumer_tag: &consumer.tag,
             };
+            // Who deleted the queue itself expects the answer to that first.
+            let out = channel.held.behind(out);
             put_reply(out, consumer.channel, Reply::Basic(cancel));
         }
     }

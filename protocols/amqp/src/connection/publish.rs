@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// The largest time to live in milliseconds, as RabbitMQ has it: 2^32 - 1.
-const EXPIRATION_MAX: u64 = 0xFFFF_FFFF;
+/// The largest time to live in milliseconds, as RabbitMQ has it: ten years.
+const EXPIRATION_MAX: u64 = 315_360_000_000;
 const NO_ROUTE: (u16, &[u8]) = (312, b"NO_ROUTE");
 const PERSISTENT: u8 = 2;
 /// The tag of users who may publish in another user's name.
@@ -345,6 +345,7 @@ fn resolve(
         let name = to.exchange.name.clone();
         return Err(shared.refused(routing::Error::Internal { name }));
     }
+    shared.check_key(routing::Access::Write, &to.exchange, key)?;
     Ok(to)
 }
 

@@ -1,7 +1,10 @@
 //! The class queue: declare, delete, purge, bind, unbind, with RabbitMQ's checks in RabbitMQ's
 //! order.
 
-use routing::{Access, Error, Name, OutBuf, QueueOptions, Timestamp, error::Kind, vhost::Declare};
+use routing::{
+    Access, Error, Lsn, Name, OutBuf, QueueOptions, QueueStatus, Timestamp, error::Kind,
+    vhost::Declare,
+};
 
 use super::{
     channel::Channel,
@@ -13,7 +16,7 @@ use crate::{
     translate,
     wire::{
         methods::{Binding, QueueDeclare, QueueMethod},
-        replies::{QueueReply, Reply, put_reply},
+        replies::{QueueReply, Reply},
     },
 };
 
@@ -30,19 +33,19 @@ impl Channel {
         method: QueueMethod,
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
-        let (reply, nowait) = match method {
+        let (reply, lsn, nowait) = match method {
             QueueMethod::Declare(declare) => return self.declare_queue(shared, now, &declare, out),
             QueueMethod::Bind(binding) => {
-                bind(shared, &self.expanded(&binding)?, Kind::Queue)?;
-                (QueueReply::BindOk, binding.nowait)
+                let lsn = bind(shared, &self.expanded(&binding)?, Kind::Queue)?;
+                (QueueReply::BindOk, lsn, binding.nowait)
             }
             QueueMethod::Unbind(binding) => {
-                unbind(shared, &self.expanded(&binding)?, Kind::Queue)?;
-                (QueueReply::UnbindOk, false)
+                let lsn = unbind(shared, &self.expanded(&binding)?, Kind::Queue)?;
+                (QueueReply::UnbindOk, lsn, false)
             }
             QueueMethod::Purge { queue, nowait } => {
                 let message_count = self.purge(shared, &queue)?;
-                (QueueReply::PurgeOk { message_count }, nowait)
+                (QueueReply::PurgeOk { message_count }, None, nowait)
             }
             QueueMethod::Delete {
                 queue,
@@ -50,12 +53,13 @@ impl Channel {
                 if_empty,
                 nowait,
             } => {
-                let message_count = self.delete_queue(shared, &queue, (if_unused, if_empty))?;
-                (QueueReply::DeleteOk { message_count }, nowait)
+                let (message_count, lsn) =
+                    self.delete_queue(shared, &queue, (if_unused, if_empty))?;
+                (QueueReply::DeleteOk { message_count }, lsn, nowait)
             }
         };
         if !nowait {
-            put_reply(out, self.id, Reply::Queue(reply));
+            self.reply_after(shared, lsn, Reply::Queue(reply), out);
         }
         Ok(())
     }
@@ -80,7 +84,7 @@ impl Channel {
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
         let name = clean_name(&declare.queue);
-        let (name, messages, consumers) = if name.starts_with(DIRECT_REPLY) {
+        let found = if name.starts_with(DIRECT_REPLY) {
             declare_reply_queue(shared, name)?
         } else if declare.passive {
             declare_passive(shared, name)?
@@ -89,13 +93,13 @@ impl Channel {
         };
         if !declare.nowait {
             let reply = QueueReply::DeclareOk {
-                queue: &name,
-                message_count: count(messages),
-                consumer_count: count(consumers),
+                queue: &found.name,
+                message_count: count(found.status.messages),
+                consumer_count: count(found.status.consumers),
             };
-            put_reply(out, self.id, Reply::Queue(reply));
+            self.reply_after(shared, found.lsn, Reply::Queue(reply), out);
         }
-        self.last_queue = Some(name);
+        self.last_queue = Some(found.name);
         Ok(())
     }
 
@@ -111,17 +115,20 @@ impl Channel {
         shared: &mut Shared,
         name: &str,
         (if_unused, if_empty): (bool, bool),
-    ) -> Result<u32, Refused> {
+    ) -> Result<(u32, Option<Lsn>), Refused> {
         let name = clean_name(&self.queue_name(name)?);
         shared.check(Access::Configure, Kind::Queue, &name)?;
+        let id = shared.vhost.queue(&name).map(|queue| queue.id);
         let wakes = &mut shared.publisher.wakes;
         let deleted =
             shared
                 .vhost
                 .delete_queue(shared.connection, &name, if_unused, if_empty, wakes);
-        let (messages, _record) = deleted.map_err(|error| shared.refused(error))?;
-        shared.exclusive_queues.retain(|queue| queue.name != name);
-        Ok(count(messages))
+        let (messages, lsn) = deleted.map_err(|error| shared.refused(error))?;
+        if let Ok(id) = id {
+            shared.exclusive_queues.remove(&id);
+        }
+        Ok((count(messages), lsn))
     }
 }
 
@@ -140,18 +147,41 @@ pub(super) fn owned_queue(
     Ok(queue)
 }
 
-/// All declarations of a reply queue are passive, and anybody's who knows its name.
-fn declare_reply_queue(shared: &Shared, name: Name) -> Result<(Name, usize, usize), Refused> {
-    match shared.vhost.queue(&name) {
-        Ok(_) => Ok((name, 0, 1)),
-        Err(error) => Err(shared.refused(error)),
-    }
+/// What a declaration is answered with.
+struct Declared {
+    name: Name,
+    status: QueueStatus,
+    /// What the answer waits for.
+    lsn: Option<Lsn>,
 }
 
-fn declare_passive(shared: &mut Shared, name: Name) -> Result<(Name, usize, usize), Refused> {
+/// All declarations of a reply queue are passive, and anybody's who knows its name. What every
+/// channel calls its own is always there.
+fn declare_reply_queue(shared: &Shared, name: Name) -> Result<Declared, Refused> {
+    let status = QueueStatus {
+        messages: 0,
+        consumers: 1,
+    };
+    if name.as_str() != DIRECT_REPLY
+        && let Err(error) = shared.vhost.queue(&name)
+    {
+        return Err(shared.refused(error));
+    }
+    Ok(Declared {
+        name,
+        status,
+        lsn: None,
+    })
+}
+
+fn declare_passive(shared: &mut Shared, name: Name) -> Result<Declared, Refused> {
     shared.check_any(Kind::Queue, &name)?;
     let status = owned_queue(shared, &name)?.status();
-    Ok((name, status.messages, status.consumers))
+    Ok(Declared {
+        name,
+        status,
+        lsn: None,
+    })
 }
 
 fn declare_active(
@@ -159,7 +189,7 @@ fn declare_active(
     now: Timestamp,
     name: &Name,
     declare: &QueueDeclare,
-) -> Result<(Name, usize, usize), Refused> {
+) -> Result<Declared, Refused> {
     let name = match name.as_str() {
         "" => shared.vhost.unique_name(SERVER_NAMED_PREFIX),
         reserved if reserved.starts_with("amq.") => {
@@ -187,11 +217,16 @@ fn declare_active(
         .vhost
         .declare_queue(now, shared.connection, &name, options);
     let (queue, declared) = declared.map_err(|error| shared.refused(error))?;
+    let lsn = match declared {
+        Declare::Created(lsn) | Declare::Existed(lsn) => lsn,
+    };
     if matches!(declared, Declare::Created(_)) && queue.options.exclusive.is_some() {
-        shared.exclusive_queues.push(std::sync::Arc::clone(&queue));
+        shared
+            .exclusive_queues
+            .insert(queue.id, std::sync::Arc::clone(&queue));
     }
     let status = queue.status();
-    Ok((name, status.messages, status.consumers))
+    Ok(Declared { name, status, lsn })
 }
 
 fn options_of(shared: &Shared, declare: &QueueDeclare) -> QueueOptions {

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use routing::{
-    Access, ConnectionId, ConsumerId, Credit, Identity, Name, Outbox, Publisher, Queue, QueueId,
-    Seq, Timestamp, VHost, error::Kind, queue::Settlement,
+    Access, ConnectionId, ConsumerId, Credit, Exchange, ExchangeKind, Identity, Name, Outbox,
+    Publisher, Queue, QueueId, Seq, Timestamp, VHost, error::Kind, queue::Settlement,
 };
 
 use crate::{
@@ -50,12 +50,17 @@ pub(super) struct Shared {
     pub(super) frame_max: u32,
     pub(super) consumers: FastMap<Token, ActiveConsumer>,
     /// Queues that end with this connection.
-    pub(super) exclusive_queues: Vec<Arc<Queue>>,
+    pub(super) exclusive_queues: FastMap<QueueId, Arc<Queue>>,
     pub(super) settlements: Settlements,
-    /// Channels with publishes that are not confirmed yet, or a commit that is not durable yet.
+    /// Channels with publishes that are not confirmed yet, or a commit or a declaration that is not
+    /// durable yet.
     pub(super) awaiting: Vec<ChannelId>,
+    /// Whether any of them holds answers about topology.
+    pub(super) is_holding: bool,
     /// Whether a message came in since the last look: only publishers are blocked.
     pub(super) has_published: bool,
+    /// When the first delivery may have waited too long for its acknowledgement.
+    pub(super) settle_by: Option<Timestamp>,
     /// Reused for routing keys.
     pub(super) key: Vec<u8>,
     next_token: u64,
@@ -82,10 +87,12 @@ impl Shared {
             identity,
             frame_max,
             consumers: FastMap::default(),
-            exclusive_queues: Vec::new(),
+            exclusive_queues: FastMap::default(),
             settlements: Settlements::default(),
             awaiting: Vec::new(),
+            is_holding: false,
             has_published: false,
+            settle_by: None,
             key: Vec::new(),
             next_token: 0,
             permissions: HashMap::new(),
@@ -144,9 +151,46 @@ impl Shared {
         Ok(())
     }
 
+    /// Refuses with 403 a key that the user may not use at a topic exchange.
+    pub(super) fn check_key(
+        &self,
+        access: Access,
+        exchange: &Exchange,
+        key: &[u8],
+    ) -> Result<(), Refused> {
+        let (vhost, name) = (&self.vhost.name, &exchange.name);
+        if exchange.kind != ExchangeKind::Topic
+            || self.identity.may_use_key(vhost, name, access, key)
+        {
+            return Ok(());
+        }
+        Err(translate::key_refused(
+            access,
+            (name, key),
+            vhost,
+            &self.identity,
+        ))
+    }
+
     /// A refusal of the core in AMQP's words.
     pub(super) fn refused(&self, error: routing::Error) -> Refused {
         translate::refused(error, &self.vhost)
+    }
+
+    /// How long a delivery of this queue may stay unsettled, in milliseconds; none for ever.
+    pub(super) fn settle_timeout_ms(&self, queue: &Queue) -> Option<u64> {
+        let of_queue = queue.policy().consumer_timeout_ms;
+        let timeout_ms = of_queue.unwrap_or(self.settings.consumer_timeout_ms);
+        Some(timeout_ms).filter(|timeout_ms| *timeout_ms > 0)
+    }
+
+    /// A delivery of this queue is to be settled in time.
+    pub(super) fn expect_settlement(&mut self, now: Timestamp, queue: &Queue) {
+        let Some(timeout_ms) = self.settle_timeout_ms(queue) else {
+            return;
+        };
+        let at = now.plus_ms(timeout_ms);
+        self.settle_by = Some(self.settle_by.map_or(at, |first| first.min(at)));
     }
 
     /// Hands what was settled to the queues; what they give in turn waits in the outbox.

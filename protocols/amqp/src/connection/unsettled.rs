@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use routing::{Queue, Seq};
+use routing::{Queue, Seq, Timestamp};
 
 use super::shared::Token;
 use crate::wire::settle::DeliveryTag;
@@ -18,6 +18,8 @@ pub(super) struct Outstanding {
     pub(super) seq: Seq,
     /// The consumer it went to; none if it was taken by `basic.get`.
     pub(super) token: Option<Token>,
+    /// When it was sent.
+    pub(super) sent_at: Timestamp,
 }
 
 /// Deliveries in the order of their tags.
@@ -83,6 +85,11 @@ impl Unsettled {
         all.into_iter().for_each(|delivery| self.push(delivery));
     }
 
+    /// All of them, the oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Outstanding> {
+        self.places.iter().filter_map(|(_, place)| place.as_ref())
+    }
+
     fn tidy(&mut self) {
         while self
             .places
@@ -109,7 +116,7 @@ mod tests {
         let name = Name::from("q");
         let id = routing::ConnectionId::unique();
         vhost
-            .declare_queue(routing::Timestamp(0), id, &name, QueueOptions::default())
+            .declare_queue(Timestamp(0), id, &name, QueueOptions::default())
             .unwrap()
             .0
     }
@@ -123,6 +130,7 @@ mod tests {
                 queue: Arc::clone(queue),
                 seq,
                 token: None,
+                sent_at: Timestamp(0),
             });
         }
         unsettled
@@ -175,6 +183,7 @@ mod tests {
                 queue: Arc::clone(&queue),
                 seq,
                 token: None,
+                sent_at: Timestamp(0),
             });
             unsettled.take(tag).unwrap();
             assert!(unsettled.places.len() <= 2 + SETTLED_KEPT);

@@ -8,13 +8,9 @@
 //! x-last-death-queue, -reason, -exchange:  the latest
 //! ```
 
-use bytes::Bytes;
 use routing::{Death, Deaths};
 
-use crate::wire::{
-    properties::{Properties, Property, with_headers},
-    table::{ArrayBuf, TableBuf, Value},
-};
+use crate::wire::table::{ArrayBuf, TableBuf, Value};
 
 /// What a client sends under these names says nothing of what happened here.
 const NAMES: [&str; 7] = [
@@ -26,20 +22,6 @@ const NAMES: [&str; 7] = [
     "x-last-death-queue",
     "x-last-death-reason",
 ];
-
-/// An AMQP publisher's own properties as its dead letter has them: without expiration.
-pub(super) fn properties(raw: &Bytes, deaths: &Deaths) -> Bytes {
-    // They were checked when they were published; damaged ones are relayed as they are.
-    let Ok(properties) = Properties::new(raw) else {
-        return raw.clone();
-    };
-    let mut headers = TableBuf::from(properties.headers());
-    if deaths.is_readdressed {
-        headers.remove(b"CC");
-    }
-    put_headers(&mut headers, deaths);
-    with_headers(properties, headers.table(), &[Property::Expiration]).into()
-}
 
 /// Adds what a message has died of.
 pub(super) fn put_headers(headers: &mut TableBuf, deaths: &Deaths) {

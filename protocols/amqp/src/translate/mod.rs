@@ -9,12 +9,15 @@ mod inbound;
 mod outbound;
 
 use bytes::Bytes;
-use routing::{Access, Error, Identity, Message, Origin, Timestamp, VHost, WireForm, error::Kind};
+use routing::{
+    Access, Error, Identity, Message, Origin, Timestamp, VHost, WireForm, delay::DELAY_HEADER,
+    error::Kind,
+};
 
 use crate::{
     error::{Refused, ReplyCode},
     wire::{
-        properties::{Properties, with_headers},
+        properties::{Properties, Property, with_headers},
         table::{TableBuf, Value},
     },
 };
@@ -36,14 +39,11 @@ pub const SHORT_STRING_BYTES_MAX: usize = 255;
 #[must_use]
 pub fn content_properties(now: Timestamp, message: &Message) -> Bytes {
     if message.origin.tag == ORIGIN.tag {
-        return match &message.deaths {
-            None => message.raw_properties.clone(),
-            Some(deaths) => message
-                .wire_form(WireForm::AmqpHeader, || {
-                    dead_letter::properties(&message.raw_properties, deaths)
-                })
-                .clone(),
-        };
+        if message.deaths.is_none() && !message.is_delayed {
+            return message.raw_properties.clone();
+        }
+        let form = message.wire_form(WireForm::AmqpHeader, || rewritten(message));
+        return form.clone();
     }
     // The time left changes with each delivery, so such a form cannot be shared (C-expiry-1).
     if message.expires_at.is_some() {
@@ -56,15 +56,65 @@ pub fn content_properties(now: Timestamp, message: &Message) -> Bytes {
         .clone()
 }
 
-/// The same properties with RabbitMQ's header that counts earlier deliveries (quorum queues).
+/// An AMQP publisher's own properties after what happened to its message on the way.
+fn rewritten(message: &Message) -> Bytes {
+    let raw = &message.raw_properties;
+    // They were checked when they were published; damaged ones are relayed as they are.
+    let Ok(properties) = Properties::new(raw) else {
+        return raw.clone();
+    };
+    let mut headers = TableBuf::from(properties.headers());
+    if message.is_delayed {
+        turn_delay(&mut headers);
+    }
+    let Some(deaths) = &message.deaths else {
+        return with_headers(properties, headers.table(), &[]).into();
+    };
+    if deaths.is_readdressed {
+        headers.remove(b"CC");
+    }
+    dead_letter::put_headers(&mut headers, deaths);
+    // A dead letter has no time to live.
+    with_headers(properties, headers.table(), &[Property::Expiration]).into()
+}
+
+/// The delay as who has waited for it sees it: negative, so that nobody delays the message again.
+fn turn_delay(headers: &mut TableBuf) {
+    let delay_ms = match headers.table().value(DELAY_HEADER.as_bytes()) {
+        Some(Value::I8(number)) => i64::from(number),
+        Some(Value::U8(number)) => i64::from(number),
+        Some(Value::I16(number)) => i64::from(number),
+        Some(Value::U16(number)) => i64::from(number),
+        Some(Value::I32(number)) => i64::from(number),
+        Some(Value::U32(number)) => i64::from(number),
+        Some(Value::I64(number)) => number,
+        Some(Value::LongString(text)) => {
+            let number = std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            number.unwrap_or(0)
+        }
+        _ => 0,
+    };
+    // The name is short, so it fits.
+    let _fits = headers.set(
+        DELAY_HEADER.as_bytes(),
+        Value::I64(delay_ms.saturating_neg()),
+    );
+}
+
+/// The same properties with RabbitMQ's headers that count earlier deliveries (quorum queues): by
+/// its version 4 `x-acquired-count`, and `x-delivery-count` as all versions have it.
 #[must_use]
 pub fn with_delivery_count(properties: &Bytes, count: u32) -> Bytes {
     let Ok(parsed) = Properties::new(properties) else {
         return properties.clone();
     };
     let mut headers = TableBuf::from(parsed.headers());
-    // The name is short, so it fits.
-    let _fits = headers.set(b"x-delivery-count", Value::I64(count.into()));
+    for name in ["x-acquired-count", "x-delivery-count"] {
+        // The names are short, so they fit.
+        let _fits = headers.set(name.as_bytes(), Value::I64(count.into()));
+    }
     with_headers(parsed, headers.table(), &[]).into()
 }
 
@@ -151,6 +201,7 @@ pub fn refused(error: Error, vhost: &VHost) -> Refused {
             let of_type = queue_type.map(|queue_type| format!(" of queue type {queue_type}"));
             format!("invalid {what} for {queue}{}", of_type.unwrap_or_default())
         }
+        Error::Invalid { reason } => reason,
         Error::NotImplemented { what } => what.into(),
         Error::LimitReached { what, limit } => format!("the limit of {limit} {what} is reached"),
     };
@@ -170,6 +221,7 @@ fn code_of(error: &Error) -> ReplyCode {
         | Error::NotEmpty { .. }
         | Error::InvalidArgument { .. }
         | Error::UnfitQueue { .. }
+        | Error::Invalid { .. }
         | Error::LimitReached { .. } => ReplyCode::PreconditionFailed,
         Error::NotImplemented { .. } => ReplyCode::NotImplemented,
     }
@@ -188,6 +240,23 @@ pub fn access_refused(
         "{} access to {} refused for user '{}'",
         access.as_str(),
         described(kind, name, vhost),
+        identity.user
+    );
+    Refused::new(ReplyCode::AccessRefused, text)
+}
+
+/// A key that the user may not use at a topic exchange, in RabbitMQ's words.
+#[must_use]
+pub fn key_refused(
+    access: Access,
+    (exchange, key): (&str, &[u8]),
+    vhost: &str,
+    identity: &Identity,
+) -> Refused {
+    let text = format!(
+        "{} access to topic '{}' in exchange '{exchange}' in vhost '{vhost}' refused for user '{}'",
+        access.as_str(),
+        String::from_utf8_lossy(key),
         identity.user
     );
     Refused::new(ReplyCode::AccessRefused, text)

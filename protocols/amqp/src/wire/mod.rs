@@ -25,6 +25,8 @@ pub mod table;
 
 #[cfg(test)]
 mod allocation_tests;
+#[cfg(test)]
+mod speed_tests;
 
 use routing::OutBuf;
 
@@ -86,7 +88,7 @@ pub enum Malformed {
     #[error("field table with too many values")]
     TableValues,
     /// No such method, or one that only a server sends.
-    #[error("unknown method {class}.{method}")]
+    #[error("unimplemented method")]
     UnknownMethod {
         /// The class id.
         class: u16,

@@ -15,6 +15,8 @@ use crate::wire::ack::EncodedAck;
 pub(super) enum Answer {
     /// PUBACK, or PUBREC that ends the exchange, or PUBCOMP: the client's send quota grows.
     Final(EncodedAck),
+    /// [`Answer::Final`] with its reason in words.
+    Refusal(Vec<u8>),
     /// PUBREC: the exchange goes on.
     Interim(EncodedAck),
     /// SUBACK or UNSUBACK, and the retained values to send behind it.
@@ -27,7 +29,7 @@ impl Answer {
     fn is_leading(&self) -> bool {
         match self {
             Self::Interim(_) | Self::Packet(..) => true,
-            Self::Final(_) => false,
+            Self::Final(_) | Self::Refusal(_) => false,
         }
     }
 }
@@ -109,6 +111,10 @@ impl Flushed {
             Answer::Final(ack) => {
                 self.finals += 1;
                 out.put_slice(ack.as_bytes());
+            }
+            Answer::Refusal(packet) => {
+                self.finals += 1;
+                out.put_slice(&packet);
             }
             Answer::Interim(ack) => out.put_slice(ack.as_bytes()),
             Answer::Packet(packet, retained) => {

@@ -9,12 +9,16 @@ use routing::session::EXPIRY_NEVER_S;
 use routing::table::BUS;
 use routing::vhost::OpenSession;
 use routing::{
-    Access, Address, AuthError, Credentials, Identity, MessageBuilder, Name, OutBuf, Publisher,
-    Request, Timestamp, VHost, Will,
+    Address, AuthError, Credentials, Identity, MessageBuilder, Name, OutBuf, Publisher, Request,
+    Timestamp, VHost, Will,
 };
 
+use super::authenticate;
 use super::open::{Client, Open};
+use super::rights::Rights;
 use super::{Connection, State};
+use crate::counters::Count;
+use crate::error::PeerMisbehaved;
 use crate::settings::Settings;
 use crate::translate;
 use crate::wire::property::{Place, Properties, Property, id};
@@ -30,6 +34,9 @@ struct Terms {
     topic_alias_max: u16,
     packet_size_max: u32,
     wants_response_information: bool,
+    /// Whether reasons may be given in words elsewhere than in CONNACK and DISCONNECT.
+    /// \[MQTT-3.1.2-29\]
+    wants_reasons: bool,
 }
 
 impl Connection {
@@ -40,13 +47,16 @@ impl Connection {
         };
         match wire::decode_connect(input, &self.settings.sizes) {
             Ok(None) => {}
-            Ok(Some(connect)) => match check(&connect, &self.settings) {
-                Ok(()) => {
-                    self.request = Some(Request::Authenticate(credentials(&connect)));
-                    self.state = State::AwaitIdentity(Box::new(connect), until);
+            Ok(Some(connect)) => {
+                self.tally.count(Count::PacketsIn, 1);
+                match check(&connect, &self.settings) {
+                    Ok(request) => {
+                        self.request = Some(request);
+                        self.state = State::AwaitIdentity(Box::new(connect), until);
+                    }
+                    Err(reason) => self.refuse_connect(&connect, reason, out),
                 }
-                Err(reason) => self.refuse(connect.version, reason, out),
-            },
+            }
             Err(refusal) => match refusal.version.zip(refusal.answer()) {
                 Some((version, reason)) => self.refuse(version, reason, out),
                 None => self.close(None, out),
@@ -55,28 +65,64 @@ impl Connection {
         false
     }
 
-    /// The gateway has decided who this is.
+    /// The gateway has decided who this is; the bytes are its last word in an exchange of AUTH.
     pub(super) fn handle_identity(
         &mut self,
         now: Timestamp,
-        connect: &Connect,
-        identity: Result<Arc<Identity>, AuthError>,
+        answer: Result<(Arc<Identity>, Option<Bytes>), AuthError>,
         out: &mut OutBuf,
     ) {
-        let version = connect.version;
-        let admitted = identity
-            .map_err(translate::connect_reason)
-            .and_then(|identity| self.admit(now, connect, identity));
-        match admitted {
-            Ok(admitted) => self.greet(now, version, admitted, out),
-            Err(reason) => self.refuse(version, reason, out),
+        let state = std::mem::replace(&mut self.state, State::Closing(None));
+        match state {
+            State::AwaitIdentity(connect, _) => {
+                let admitted =
+                    answer
+                        .map_err(translate::connect_reason)
+                        .and_then(|(identity, data)| {
+                            self.admit(now, &connect, identity, data.as_deref())
+                        });
+                match admitted {
+                    Ok(admitted) => self.greet(now, connect.version, admitted, out),
+                    Err(reason) => self.refuse_connect(&connect, reason, out),
+                }
+            }
+            State::Open(mut open) => {
+                let failed = PeerMisbehaved::AuthFailed.into();
+                let outcome = answer.map_err(|_| failed).and_then(|(identity, data)| {
+                    open.reauthenticate(identity, &data.unwrap_or_default(), out)
+                });
+                self.state = State::Open(open);
+                if let Err(error) = outcome {
+                    self.close(Some(error), out);
+                }
+            }
+            other => self.state = other,
         }
     }
 
-    fn refuse(&mut self, version: Version, reason: ReasonCode, out: &mut OutBuf) {
+    /// Turns away a client whose CONNECT was understood.
+    fn refuse_connect(&mut self, connect: &Connect, reason: ReasonCode, out: &mut OutBuf) {
+        let mut connack = Connack::refusal(reason);
+        if self.settings.reason_strings && connect.version == Version::V5 {
+            let phrase = Property::ReasonString(reason.phrase());
+            connack.properties = Properties::of(phrase, Place::Connack);
+        }
+        let packet_size_max = Terms::of(connect, &self.settings).packet_size_max;
+        let mut packet = Vec::new();
+        connack.encode(connect.version, &mut packet);
+        if packet.len() > usize::try_from(packet_size_max).unwrap_or(usize::MAX) {
+            return self.refuse(connect.version, reason, out);
+        }
+        out.put_slice(&packet);
+        self.tally.count(Count::PacketsOut, 1);
+        self.state = State::Closing(None);
+    }
+
+    pub(super) fn refuse(&mut self, version: Version, reason: ReasonCode, out: &mut OutBuf) {
         let mut packet = Vec::new();
         Connack::refusal(reason).encode(version, &mut packet);
         out.put_slice(&packet);
+        self.tally.count(Count::PacketsOut, 1);
         self.state = State::Closing(None);
     }
 
@@ -86,6 +132,7 @@ impl Connection {
         now: Timestamp,
         connect: &Connect,
         identity: Arc<Identity>,
+        proof: Option<&[u8]>,
     ) -> Result<Admitted, ReasonCode> {
         let vhost = self
             .vhost(connect, &identity)
@@ -97,7 +144,8 @@ impl Connection {
         } else {
             connect.client_id.as_str().into()
         };
-        let will = will(now, connect, &vhost, &identity)?;
+        let rights = Rights::of(&identity, &vhost, &client_id);
+        let will = will(now, connect, &rights, &identity.user)?;
         let mut publisher = Publisher::new(Arc::clone(&vhost));
         let open = OpenSession {
             client_id: client_id.clone(),
@@ -108,6 +156,7 @@ impl Connection {
             outbox_limits: self.settings.outbox,
             queue_limits: QueueLimits {
                 messages_max: Some(self.settings.queued_max),
+                bytes_max: self.settings.queued_bytes_max,
                 // As in Mosquitto, a full session takes nothing new.
                 overflow: QueueOverflow::Reject,
                 ..QueueLimits::default()
@@ -121,6 +170,8 @@ impl Connection {
             id: self.id,
             version: connect.version,
             is_bridge: connect.is_bridge,
+            method: authenticate::method(&connect.properties).map(Name::from),
+            wants_reasons: terms.wants_reasons,
             identity,
             receive_max: terms.receive_max,
             packet_size_max: terms.packet_size_max,
@@ -132,7 +183,12 @@ impl Connection {
             // 3.1 has no such flag: its byte is reserved.
             session_present: opened.is_present && connect.version != Version::V31,
             reason: ReasonCode::SUCCESS,
-            properties: self.connack_properties(connect, &terms, assigned.then_some(&client_id)),
+            properties: self.connack_properties(
+                connect,
+                &terms,
+                assigned.then_some(&client_id),
+                proof,
+            ),
         };
         let settings = Arc::clone(&self.settings);
         Ok(Admitted {
@@ -157,6 +213,7 @@ impl Connection {
             return;
         }
         out.put_slice(&packet);
+        self.tally.count(Count::PacketsOut, 1);
         open.resend(now, out);
         self.state = State::Open(open);
     }
@@ -186,6 +243,7 @@ impl Connection {
         connect: &Connect,
         terms: &Terms,
         assigned: Option<&Name>,
+        proof: Option<&[u8]>,
     ) -> Properties {
         if connect.version != Version::V5 {
             return Properties::default();
@@ -215,6 +273,9 @@ impl Connection {
         }
         put(Property::MaximumPacketSize(settings.sizes.packet));
         put(Property::ReceiveMaximum(settings.receive_max));
+        if let Some(method) = authenticate::method(&connect.properties) {
+            authenticate::put_properties(method, proof.unwrap_or_default(), &mut block);
+        }
         Properties::from_block(block.into(), Place::Connack).unwrap_or_default()
     }
 }
@@ -236,6 +297,7 @@ impl Terms {
             topic_alias_max: 0,
             packet_size_max: u32::MAX,
             wants_response_information: false,
+            wants_reasons: settings.reason_strings && connect.version == Version::V5,
         };
         for property in &connect.properties {
             match property {
@@ -247,6 +309,7 @@ impl Terms {
                 Property::RequestResponseInformation(wanted) => {
                     terms.wants_response_information = wanted == 1;
                 }
+                Property::RequestProblemInformation(wanted) => terms.wants_reasons &= wanted == 1,
                 _ => {}
             }
         }
@@ -254,18 +317,19 @@ impl Terms {
     }
 }
 
-/// What can be refused before it is known who asks.
-fn check(connect: &Connect, settings: &Settings) -> Result<(), ReasonCode> {
-    if connect.properties.has(id::AUTHENTICATION_METHOD) {
-        return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
-    }
+/// What can be refused before it is known who asks; else what to ask for to know it.
+fn check(connect: &Connect, settings: &Settings) -> Result<Request, ReasonCode> {
+    let step = authenticate::first_step(connect)?;
     // 3.x cannot be given another keep alive than it asked for, so it is turned away as by
     // Mosquitto.
     let is_overruled = keep_alive(connect, settings) != connect.keep_alive_secs;
     if is_overruled && connect.version != Version::V5 {
         return Err(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
     }
-    Ok(())
+    Ok(step.map_or_else(
+        || Request::Authenticate(credentials(connect)),
+        Request::Sasl,
+    ))
 }
 
 /// \[MQTT-3.2.2-21\]
@@ -302,7 +366,8 @@ fn credentials(connect: &Connect) -> Credentials {
         .map(Utf8String::as_str)
         .unwrap_or_default();
     let (_, user) = split_user_name(name);
-    if user.is_empty() && connect.password.is_none() {
+    // A user name that is there and empty, without a password or with an empty one, names nobody.
+    if user.is_empty() && connect.password.as_deref().is_none_or(<[u8]>::is_empty) {
         return Credentials::Anonymous;
     }
     // A copy: a slice would pin the packet for as long as the check takes.
@@ -322,13 +387,13 @@ fn credentials(connect: &Connect) -> Credentials {
 fn will(
     now: Timestamp,
     connect: &Connect,
-    vhost: &VHost,
-    identity: &Identity,
+    rights: &Rights,
+    user: &Name,
 ) -> Result<Option<Will>, ReasonCode> {
     let Some(will) = &connect.will else {
         return Ok(None);
     };
-    if !identity.may(&vhost.name, Access::Write, BUS) {
+    if !rights.may_publish(will.topic.as_bytes()) {
         return Err(ReasonCode::NOT_AUTHORIZED);
     }
     let topic = Bytes::copy_from_slice(will.topic.as_bytes());
@@ -337,7 +402,7 @@ fn will(
         MessageBuilder::new(Address::new(topic), BUS.into(), payload, &translate::ORIGIN);
     builder.qos = translate::qos_in(will.qos);
     builder.retain = will.retain;
-    translate::put_properties(now, &will.properties, Some(&identity.user), &mut builder);
+    translate::put_properties(now, &will.properties, Some(user), &mut builder);
     let delay_s = match will.properties.find(id::WILL_DELAY_INTERVAL) {
         Some(Property::WillDelayInterval(secs)) => secs,
         _ => 0,

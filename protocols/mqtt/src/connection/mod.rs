@@ -4,12 +4,15 @@
 //! ```text
 //!                CONNECT                identity
 //! AwaitConnect ----------> AwaitIdentity --------> Open --+
-//!      |                        |                         | DISCONNECT, fault, takeover,
-//!      | timeout, fault         | refused                 | keep alive, shutdown
-//!      +------------------------+----------> Closing <----+
+//!      |                     |  A    |                    | DISCONNECT, fault, takeover,
+//!      |           challenge |  | AUTH                    | keep alive, shutdown
+//!      |                     V  |    | refused            |
+//!      | timeout, fault   AwaitAuth  |                    |
+//!      +---------------------+-------+-----> Closing <----+
 //! ```
 
 mod answers;
+mod authenticate;
 mod connect;
 mod keep_alive;
 mod open;
@@ -17,6 +20,7 @@ mod packet_id;
 mod publish_in;
 mod publish_out;
 mod retained;
+mod rights;
 mod subscribe;
 mod topic_alias;
 
@@ -25,12 +29,13 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use routing::{
     Broker, ConnectionId, Frontend, OutBuf, Outbox, OutboxLimits, Peer, Request, Response,
-    Timestamp,
+    SaslReply, Timestamp,
 };
 
-use crate::error::{Ended, Error, PeerMisbehaved};
+use crate::counters::{Count, Tally};
+use crate::error::{Ended, Error};
 use crate::settings::Settings;
-use crate::wire::{self, Connect, Disconnect, Sender, Version};
+use crate::wire::{self, Connect, Sender, Version};
 use open::Open;
 
 /// An MQTT connection.
@@ -43,6 +48,7 @@ pub struct Connection {
     outbox: Arc<Outbox>,
     state: State,
     request: Option<Request>,
+    tally: Tally,
 }
 
 /// What is awaited.
@@ -52,6 +58,8 @@ enum State {
     AwaitConnect(Timestamp),
     /// The gateway's word on who this is, until this moment.
     AwaitIdentity(Box<Connect>, Timestamp),
+    /// The client's next word in proving who it is, until this moment.
+    AwaitAuth(Box<Connect>, Timestamp),
     /// Any packet.
     Open(Box<Open>),
     /// The end of the socket; the session is given back then.
@@ -77,6 +85,7 @@ impl Connection {
             outbox: Outbox::attached(id, OutboxLimits::default()),
             state: State::AwaitConnect(connect_by),
             request: None,
+            tally: Tally::default(),
         }
     }
 
@@ -85,6 +94,8 @@ impl Connection {
         match &mut self.state {
             State::AwaitConnect(_) => self.handle_first_packet(input, out),
             State::AwaitIdentity(..) => false,
+            State::AwaitAuth(..) => self.handle_auth_packet(input, out),
+            State::Open(open) if open.is_authenticating => false,
             State::Open(open) => {
                 let sizes = &self.settings.sizes;
                 let packet = match wire::decode(input, open.version, Sender::Client, sizes) {
@@ -95,8 +106,13 @@ impl Connection {
                         return false;
                     }
                 };
+                open.keep_alive.hear(now);
                 match open.handle_packet(now, packet, out) {
                     Ok(open::Next::Continue) => true,
+                    Ok(open::Next::Ask(step)) => {
+                        self.request = Some(Request::Sasl(step));
+                        false
+                    }
                     Ok(open::Next::Close) => {
                         self.close(None, out);
                         false
@@ -123,7 +139,24 @@ impl Connection {
                 }
             }
             State::Closing(Some(open)) => open.finish_publishing(now),
-            State::AwaitConnect(_) | State::AwaitIdentity(..) | State::Closing(None) => {}
+            State::AwaitConnect(_)
+            | State::AwaitIdentity(..)
+            | State::AwaitAuth(..)
+            | State::Closing(None) => {}
+        }
+    }
+
+    /// Does something and counts what it wrote.
+    fn counted(&mut self, out: &mut OutBuf, act: impl FnOnce(&mut Self, &mut OutBuf)) {
+        let before = out.len();
+        act(self, out);
+        self.tally
+            .count(Count::BytesOut, out.len().saturating_sub(before));
+        let counters = &self.settings.counters;
+        counters.add(&mut self.tally);
+        if let State::Open(open) | State::Closing(Some(open)) = &mut self.state {
+            counters.add(&mut open.tally);
+            counters.add(&mut open.sending.tally);
         }
     }
 
@@ -132,11 +165,11 @@ impl Connection {
         let state = std::mem::replace(&mut self.state, State::Closing(None));
         if let State::Open(open) = state {
             if open.version == Version::V5
-                && let Some(reason) = error.and_then(Error::reason_code)
+                && let Some(error) = error
+                && let Some(reason) = error.reason_code()
             {
-                let mut packet = Vec::new();
-                Disconnect::because(reason).encode(open.version, &mut packet);
-                out.put_slice(&packet);
+                open.say_goodbye(reason, &error, out);
+                self.tally.count(Count::PacketsOut, 1);
             }
             self.state = State::Closing(Some(open));
         }
@@ -145,15 +178,22 @@ impl Connection {
 
 impl Frontend for Connection {
     fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut, out: &mut OutBuf) {
-        if let State::Open(open) = &mut self.state {
-            open.keep_alive.hear(now);
-        }
-        while self.handle_packet(now, input, out) {}
-        self.finish(now, out);
+        self.counted(out, |this, out| {
+            let before = input.len();
+            while this.handle_packet(now, input, out) {}
+            this.tally
+                .count(Count::BytesIn, before.saturating_sub(input.len()));
+            if let State::Open(open) = &mut this.state
+                && !open.is_authenticating
+            {
+                open.keep_alive.hear_part(now, input.len());
+            }
+            this.finish(now, out);
+        });
     }
 
     fn handle_outbox(&mut self, now: Timestamp, out: &mut OutBuf) {
-        self.finish(now, out);
+        self.counted(out, |this, out| this.finish(now, out));
     }
 
     fn poll_request(&mut self) -> Option<Request> {
@@ -161,38 +201,55 @@ impl Frontend for Connection {
     }
 
     fn handle_response(&mut self, now: Timestamp, response: Response, out: &mut OutBuf) {
-        let Response::Authenticated(identity) = response;
-        let state = std::mem::replace(&mut self.state, State::Closing(None));
-        match state {
-            State::AwaitIdentity(connect, _) => self.handle_identity(now, &connect, identity, out),
-            other => self.state = other,
-        }
-        self.finish(now, out);
+        self.counted(out, |this, out| {
+            match response {
+                Response::Authenticated(identity) => {
+                    let answer = identity.map(|identity| (identity, None));
+                    this.handle_identity(now, answer, out);
+                }
+                Response::Sasl(Ok(SaslReply::Challenge(data))) => this.challenge(&data, out),
+                Response::Sasl(Ok(SaslReply::Done { identity, data })) => {
+                    this.handle_identity(now, Ok((identity, Some(data))), out);
+                }
+                Response::Sasl(Err(error)) => this.handle_identity(now, Err(error), out),
+            }
+            this.finish(now, out);
+        });
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.state {
-            State::AwaitConnect(until) | State::AwaitIdentity(_, until) => Some(*until),
+            State::AwaitConnect(until)
+            | State::AwaitIdentity(_, until)
+            | State::AwaitAuth(_, until) => Some(*until),
             State::Open(open) => open.keep_alive.deadline(),
             State::Closing(_) => None,
         }
     }
 
     fn handle_timeout(&mut self, now: Timestamp, out: &mut OutBuf) {
-        match &self.state {
-            State::AwaitConnect(until) | State::AwaitIdentity(_, until) if *until <= now => {
-                self.close(None, out);
+        self.counted(out, |this, out| match &this.state {
+            State::AwaitConnect(until)
+            | State::AwaitIdentity(_, until)
+            | State::AwaitAuth(_, until)
+                if *until <= now =>
+            {
+                this.close(None, out);
             }
-            State::Open(open) if open.keep_alive.is_over(now) => {
-                self.close(Some(PeerMisbehaved::KeepAlive.into()), out);
+            State::Open(open) => {
+                if let Some(fault) = open.keep_alive.verdict(now) {
+                    this.close(Some(fault.into()), out);
+                }
             }
             _ => {}
-        }
+        });
     }
 
     fn handle_shutdown(&mut self, now: Timestamp, out: &mut OutBuf) {
-        self.finish(now, out);
-        self.close(Some(Ended::ShuttingDown.into()), out);
+        self.counted(out, |this, out| {
+            this.finish(now, out);
+            this.close(Some(Ended::ShuttingDown.into()), out);
+        });
     }
 
     fn handle_disconnect(&mut self, now: Timestamp) {
@@ -210,9 +267,10 @@ impl Frontend for Connection {
     fn outbox(&self) -> &Arc<Outbox> {
         match &self.state {
             State::Open(open) | State::Closing(Some(open)) => open.outbox(),
-            State::AwaitConnect(_) | State::AwaitIdentity(..) | State::Closing(None) => {
-                &self.outbox
-            }
+            State::AwaitConnect(_)
+            | State::AwaitIdentity(..)
+            | State::AwaitAuth(..)
+            | State::Closing(None) => &self.outbox,
         }
     }
 }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 
 use routing::outbox::{Item, Standing};
 use routing::queue::Settlement;
-use routing::table::BUS;
 use routing::{
-    Access, CloseSession, ConnectionId, Credit, Event, Identity, OutBuf, Outbox, Publisher, Queue,
-    Seq, Session, SessionOpened, Timestamp, VHost,
+    CloseSession, ConnectionId, Credit, Event, Identity, Name, OutBuf, Outbox, Publisher, Queue,
+    SaslStep, Seq, Session, SessionOpened, Timestamp, VHost,
 };
 
 use super::answers::{Answer, Answers};
 use super::keep_alive::KeepAlive;
 use super::packet_id::PacketIds;
 use super::publish_out::Sending;
-use super::retained::RetainedWalk;
+use super::retained::{Progress, RetainedWalk};
+use super::rights::Rights;
 use super::topic_alias::InboundAliases;
+use crate::counters::{Count, Tally};
 use crate::error::{Ended, Error, LimitExceeded, PeerMisbehaved};
 use crate::settings::Settings;
+use crate::wire::property::{Place, Properties, Property};
 use crate::wire::{Disconnect, Malformed, PINGRESP, Packet, ReasonCode, Version};
 
 /// What CONNECT settled about the client.
@@ -28,6 +30,10 @@ pub(super) struct Client {
     pub(super) version: Version,
     /// It forwards for another server: RETAIN as published, and nothing of its own back.
     pub(super) is_bridge: bool,
+    /// The authentication method of its CONNECT.
+    pub(super) method: Option<Name>,
+    /// Whether it is told reasons in words, where it may choose. \[MQTT-3.1.2-29\]
+    pub(super) wants_reasons: bool,
     pub(super) identity: Arc<Identity>,
     /// QoS 1 and 2 messages that it takes unacknowledged.
     pub(super) receive_max: u16,
@@ -40,19 +46,12 @@ pub(super) struct Client {
     pub(super) had_session_expiry: bool,
 }
 
-/// What the user may do, asked once: the patterns are not free to match.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rights {
-    pub(super) write_bus: bool,
-    pub(super) read_bus: bool,
-    /// The default exchange, for `$reply/...`.
-    pub(super) write_default: bool,
-}
-
 /// What to do after a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Next {
     Continue,
+    /// Ask the gateway, and take no packet before it has answered.
+    Ask(SaslStep),
     /// The client said goodbye.
     Close,
 }
@@ -80,6 +79,11 @@ pub(super) struct Open {
     pub(super) to_resend: VecDeque<u16>,
     /// Messages of this batch that the client has acknowledged.
     pub(super) settled: Vec<Seq>,
+    /// A step of a re-authentication waits for the gateway.
+    pub(super) is_authenticating: bool,
+    /// A step of a re-authentication waits for the client.
+    pub(super) is_challenged: bool,
+    pub(super) tally: Tally,
     /// How the session is given back.
     farewell: CloseSession,
     /// Deliveries that follow an answer which still waits for the journal.
@@ -97,18 +101,16 @@ impl Open {
         publisher: Publisher,
     ) -> Self {
         let vhost = Arc::clone(publisher.vhost());
-        let may = |access, exchange| client.identity.may(&vhost.name, access, exchange);
-        let rights = Rights {
-            write_bus: may(Access::Write, BUS),
-            read_bus: may(Access::Read, BUS),
-            write_default: may(Access::Write, "amq.default"),
-        };
+        let rights = Rights::of(&client.identity, &vhost, &opened.session.client_id);
         let session = opened.session;
-        let under_way: VecDeque<u16> =
-            session.with(|state| state.outgoing.iter().map(|sent| sent.packet_id).collect());
+        let (under_way, retained) = session.with(|state| {
+            let under_way = state.outgoing.iter().map(|sent| sent.packet_id);
+            let under_way = under_way.collect::<VecDeque<u16>>();
+            (under_way, RetainedWalk::resume(&vhost, state))
+        });
         Self {
             version: client.version,
-            keep_alive: KeepAlive::new(client.keep_alive_secs, now),
+            keep_alive: KeepAlive::new(client.keep_alive_secs, settings.packet_timeout_ms, now),
             aliases: InboundAliases::new(settings.topic_alias_max),
             sending: Sending::new(&client),
             settings,
@@ -121,9 +123,12 @@ impl Open {
             answers: Answers::default(),
             unacknowledged: 0,
             packet_ids: PacketIds::resume(under_way.iter().copied()),
-            retained: VecDeque::new(),
+            retained: retained.into(),
             to_resend: under_way,
             settled: Vec::new(),
+            is_authenticating: false,
+            is_challenged: false,
+            tally: Tally::default(),
             // Whatever ends the connection, but for a DISCONNECT that says so, leaves the will.
             farewell: CloseSession {
                 keep_will: true,
@@ -145,20 +150,24 @@ impl Open {
         packet: Packet,
         out: &mut OutBuf,
     ) -> Result<Next, Error> {
+        self.tally.count(Count::PacketsIn, 1);
         match packet {
             Packet::Publish(publish) => self.handle_publish(now, &publish, out)?,
             Packet::Pubrel(ack) => self.handle_pubrel(ack, out),
             Packet::Puback(ack) => self.handle_puback(ack)?,
             Packet::Pubrec(ack) => self.handle_pubrec(ack, out)?,
             Packet::Pubcomp(ack) => self.handle_pubcomp(ack)?,
-            Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, out),
-            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe, out),
-            Packet::Pingreq => out.put_slice(&PINGRESP),
+            Packet::Subscribe(subscribe) => self.handle_subscribe(&subscribe, out)?,
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(&unsubscribe, out)?,
+            Packet::Pingreq => {
+                self.tally.count(Count::PacketsOut, 1);
+                out.put_slice(&PINGRESP);
+            }
             Packet::Disconnect(disconnect) => {
                 self.handle_goodbye(&disconnect)?;
                 return Ok(Next::Close);
             }
-            Packet::Auth(_) => return Err(PeerMisbehaved::AuthUnexpected.into()),
+            Packet::Auth(auth) => return self.handle_auth(&auth),
             Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
                 return Err(Malformed::PacketType.into());
             }
@@ -189,6 +198,23 @@ impl Open {
         }
     }
 
+    /// The last word to a client of 5.0, with the reason in words if that fits.
+    pub(super) fn say_goodbye(&self, reason: ReasonCode, error: &Error, out: &mut OutBuf) {
+        let mut disconnect = Disconnect::because(reason);
+        let mut packet = Vec::new();
+        if self.settings.reason_strings {
+            let words = error.to_string();
+            disconnect.properties =
+                Properties::of(Property::ReasonString(&words), Place::Disconnect);
+            disconnect.encode(self.version, &mut packet);
+        }
+        if packet.is_empty() || !self.sending.fits(packet.len()) {
+            packet.clear();
+            Disconnect::because(reason).encode(self.version, &mut packet);
+        }
+        out.put_slice(&packet);
+    }
+
     /// Ends a batch: settles what was acknowledged, hands on what was published, takes deliveries,
     /// and sends the answers that may leave.
     pub(super) fn finish_batch(&mut self, now: Timestamp, out: &mut OutBuf) -> Result<(), Error> {
@@ -197,7 +223,7 @@ impl Open {
         self.resend(now, out);
         self.take_deliveries(now, out)?;
         self.flush_answers(out);
-        while self.send_retained(now, out) {
+        while self.send_retained(now, out) == Progress::Queued {
             self.take_deliveries(now, out)?;
         }
         self.publisher.flush();
@@ -212,7 +238,10 @@ impl Open {
 
     fn flush_answers(&mut self, out: &mut OutBuf) {
         let outbox = &self.session.subscriber.outbox;
+        let before = self.answers.len();
         let flushed = self.answers.flush(&self.vhost, outbox, out);
+        self.tally
+            .count(Count::PacketsOut, before - self.answers.len());
         self.unacknowledged = self.unacknowledged.saturating_sub(flushed.finals);
         self.retained.extend(flushed.retained);
         if !self.answers.is_leading() && !self.held.is_empty() {
@@ -296,10 +325,22 @@ impl Open {
     /// Gives the session back, with or without its will.
     pub(super) fn give_back(&mut self, now: Timestamp) {
         self.settle(now);
+        self.pause_retained();
         let wakes = &mut self.publisher.wakes;
         self.vhost
             .close_session(now, &self.session, self.client.id, self.farewell, wakes);
         self.publisher.flush();
+    }
+}
+
+impl Open {
+    /// Leaves unfinished walks to the session's next connection, unless it has one already.
+    fn pause_retained(&mut self) {
+        let walks = self.retained.drain(..).map(RetainedWalk::pause);
+        let walks = walks.collect::<Vec<_>>();
+        if !walks.is_empty() && self.outbox().owner() == Some(self.client.id) {
+            self.session.with(|state| state.paused_walks = walks);
+        }
     }
 }
 

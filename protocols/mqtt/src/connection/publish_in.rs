@@ -6,10 +6,11 @@
 
 use bytes::Bytes;
 use routing::table::BUS;
-use routing::{KeyForm, Lsn, OutBuf, Timestamp};
+use routing::{KeyForm, Lsn, OutBuf, Timestamp, reply};
 
 use super::answers::Answer;
 use super::open::Open;
+use crate::counters::Count;
 use crate::error::{Error, LimitExceeded};
 use crate::translate;
 use crate::wire::{Ack, PacketType, Publish, Qos, ReasonCode, Version};
@@ -33,6 +34,8 @@ impl Open {
         publish: &Publish,
         out: &mut OutBuf,
     ) -> Result<(), Error> {
+        self.tally.count(Count::PublishesIn, 1);
+        self.tally.count(Count::PayloadIn, publish.payload.len());
         let topic = self.topic_of(publish)?;
         let Some(packet_id) = publish.packet_id else {
             self.accept(now, publish, &topic);
@@ -58,8 +61,8 @@ impl Open {
             reason: accepted.reason,
         };
         if publish.qos == Qos::AtLeastOnce {
-            let puback = ack.encode(PacketType::Puback, self.version);
-            self.answers.push(accepted.lsn, Answer::Final(puback));
+            let puback = self.final_answer(ack, PacketType::Puback);
+            self.answers.push(accepted.lsn, puback);
         } else {
             self.answer_exactly_once(ack, accepted.lsn, out);
         }
@@ -81,14 +84,25 @@ impl Open {
 
     fn answer_exactly_once(&mut self, ack: Ack, lsn: Option<Lsn>, out: &mut OutBuf) {
         if ack.reason.is_failure() && self.version == Version::V5 {
-            let pubrec = ack.encode(PacketType::Pubrec, self.version);
-            return self.answer(lsn, Answer::Final(pubrec), out);
+            let pubrec = self.final_answer(ack, PacketType::Pubrec);
+            return self.answer(lsn, pubrec, out);
         }
         // After the message: without it, a remembered identifier would swallow the repetition.
         let noted = self.session.receive(ack.packet_id.get());
         // As in Mosquitto, PUBREC does not say that nobody has received the message.
         let pubrec = Ack::success(ack.packet_id).encode(PacketType::Pubrec, self.version);
         self.answer(noted.lsn.or(lsn), Answer::Interim(pubrec), out);
+    }
+
+    /// The end of an exchange, with words if it failed and they are wanted and fit.
+    fn final_answer(&self, ack: Ack, packet_type: PacketType) -> Answer {
+        if self.client.wants_reasons && ack.reason != ReasonCode::SUCCESS {
+            let packet = ack.encode_with_reason(packet_type, ack.reason.phrase());
+            if self.sending.fits(packet.len()) {
+                return Answer::Refusal(packet);
+            }
+        }
+        Answer::Final(ack.encode(packet_type, self.version))
     }
 
     /// The topic, by name or by alias. An alias is set even if the message is then refused.
@@ -115,8 +129,9 @@ impl Open {
 
     /// Hands a message to its receivers.
     fn accept(&mut self, now: Timestamp, publish: &Publish, topic: &Bytes) -> Accepted {
-        // Topics of the server's own, and filters that only look like topics.
-        if topic.starts_with(b"$SYS/") || topic.starts_with(b"$share/") {
+        // `$` topics are the server's own, but for the reply addresses that it gave out.
+        let is_own = topic.first() == Some(&b'$');
+        if is_own && !topic.starts_with(reply::REPLY_PREFIX.as_bytes()) {
             return Accepted::refused(ReasonCode::NOT_AUTHORIZED);
         }
         let resolved = match self
@@ -130,7 +145,7 @@ impl Open {
         let may_write = if is_reply {
             self.rights.write_default
         } else {
-            self.rights.write_bus
+            self.rights.may_publish(topic)
         };
         if !may_write {
             return Accepted::refused(ReasonCode::NOT_AUTHORIZED);
@@ -141,10 +156,16 @@ impl Open {
         let mut builder =
             translate::message(now, publish, &resolved, Some(&self.client.identity.user));
         builder.publisher = Some(self.session.subscriber.id);
-        let published = self.publisher.publish(now, &resolved, &builder.build());
+        let message = builder.build();
+        // 3.x cannot be told; there the message is passed on, not kept, and counted.
+        let must_fit = publish.qos != Qos::AtMostOnce && self.version == Version::V5;
+        if message.retain && must_fit && !self.vhost.may_retain(&message) {
+            return Accepted::refused(ReasonCode::QUOTA_EXCEEDED);
+        }
+        let published = self.publisher.publish(now, &resolved, &message);
         let reason = if published.rejected {
             ReasonCode::QUOTA_EXCEEDED
-        } else if published.receivers == 0 && !published.no_local {
+        } else if published.receivers == 0 && published.refused == 0 && !published.no_local {
             ReasonCode::NO_MATCHING_SUBSCRIBERS
         } else {
             ReasonCode::SUCCESS

@@ -13,6 +13,7 @@ use routing::{Delivery, Matched, Message, OutBuf, Seq, Source, Timestamp, WireFo
 
 use super::open::{Client, Open};
 use super::topic_alias::{OutboundAliases, TopicForm};
+use crate::counters::{Count, Tally};
 use crate::error::{Error, PeerMisbehaved};
 use crate::translate;
 use crate::wire::property::Property;
@@ -39,6 +40,7 @@ pub(super) struct Sending {
     own: Vec<u8>,
     /// The head of a packet; reused.
     head: Vec<u8>,
+    pub(super) tally: Tally,
 }
 
 impl Open {
@@ -185,6 +187,7 @@ impl Open {
         } else if !is_refused {
             // An unknown identifier is answered too: the message was settled long ago.
             let pubrel = Ack::success(ack.packet_id).encode(PacketType::Pubrel, self.version);
+            self.tally.count(Count::PacketsOut, 1);
             out.put_slice(pubrel.as_bytes());
         }
         Ok(())
@@ -237,6 +240,7 @@ impl Sending {
             aliases: OutboundAliases::new(client.topic_alias_max),
             own: Vec::new(),
             head: Vec::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -258,6 +262,23 @@ impl Sending {
 
     /// Appends a PUBLISH; false if it is larger than the client takes.
     fn put(&mut self, now: Timestamp, delivery: &Delivery, marks: Marks, out: &mut OutBuf) -> bool {
+        let is_put = self.put_publish(now, delivery, marks, out);
+        if is_put {
+            self.tally.count(Count::PacketsOut, 1);
+            self.tally.count(Count::PublishesOut, 1);
+            self.tally
+                .count(Count::PayloadOut, delivery.message.payload.len());
+        }
+        is_put
+    }
+
+    fn put_publish(
+        &mut self,
+        now: Timestamp,
+        delivery: &Delivery,
+        marks: Marks,
+        out: &mut OutBuf,
+    ) -> bool {
         let message = &delivery.message;
         let matched = match &delivery.source {
             Source::Subscription(matched) => Some(matched.as_ref()),
@@ -320,7 +341,7 @@ impl Sending {
         true
     }
 
-    fn fits(&self, packet_len: usize) -> bool {
+    pub(super) fn fits(&self, packet_len: usize) -> bool {
         u32::try_from(packet_len).is_ok_and(|length| length <= self.packet_size_max)
     }
 

@@ -1,10 +1,15 @@
 //! Retained values for new subscriptions, at the client's pace: the next one is fetched when there
-//! is room for it, so that any number of them arrives and none waits in memory.
+//! is room for it, so that any number of them arrives and none waits in memory. What is left when
+//! the connection is lost goes on at the next one of the same session.
 
 use std::sync::Arc;
 
 use routing::queue::Enqueue;
-use routing::{Matched, Name, OutBuf, QoS, RetainedCursor, SubscriptionOptions, Timestamp};
+use routing::session::SessionState;
+use routing::{
+    Matched, Name, OutBuf, PausedWalk, QoS, RetainedCursor, RetainedStep, SubscriptionOptions,
+    Timestamp, VHost, vhost,
+};
 
 use super::open::{Open, room};
 
@@ -16,6 +21,15 @@ pub(super) struct RetainedWalk {
     cursor: RetainedCursor,
     qos: QoS,
     matched: Arc<Matched>,
+}
+
+/// How far the walks have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// As far as there is room, or to their end.
+    Done,
+    /// Some values went to the session's queue and are to be taken from the outbox now.
+    Queued,
 }
 
 impl RetainedWalk {
@@ -33,34 +47,65 @@ impl RetainedWalk {
             matched,
         }
     }
+
+    /// Goes on with what an earlier connection has left, on the values of today.
+    pub(super) fn resume(vhost: &VHost, state: &mut SessionState) -> Vec<Self> {
+        let paused = std::mem::take(&mut state.paused_walks);
+        let resume = |paused: PausedWalk| {
+            let options = state.subscriptions.get(&paused.filter)?;
+            let (_, parsed) = vhost::parse_subscription(&paused.filter)?;
+            let mut cursor = vhost.retained(&parsed);
+            paused
+                .after
+                .into_iter()
+                .for_each(|after| cursor.resume_after(after));
+            Some(Self::new(paused.filter, cursor, options))
+        };
+        paused.into_iter().filter_map(resume).collect()
+    }
+
+    pub(super) fn pause(self) -> PausedWalk {
+        PausedWalk {
+            after: self.cursor.position().cloned(),
+            filter: self.filter,
+        }
+    }
 }
 
 impl Open {
-    /// Sends retained values while there is room; true if some went to the session's queue and are
-    /// to be taken from the outbox now.
-    pub(super) fn send_retained(&mut self, now: Timestamp, out: &mut OutBuf) -> bool {
-        let mut is_queued = false;
+    /// Sends retained values while there is room.
+    pub(super) fn send_retained(&mut self, now: Timestamp, out: &mut OutBuf) -> Progress {
+        let mut progress = Progress::Done;
         while let Some(walk) = self.retained.front_mut() {
             let queue = self.session.subscriber.queue.as_ref();
             if room(out).is_none() || queue.is_some_and(|queue| queue.has_backlog()) {
                 break;
             }
-            let Some(message) = walk.cursor.next(now) else {
-                self.retained.pop_front();
-                continue;
+            let message = match walk.cursor.step(now) {
+                RetainedStep::Found(message) => message,
+                RetainedStep::End => {
+                    self.retained.pop_front();
+                    continue;
+                }
+                RetainedStep::Pause => {
+                    // Other connections first; being woken is how to come back.
+                    let outbox = &self.session.subscriber.outbox;
+                    outbox.poke(&mut self.publisher.wakes);
+                    break;
+                }
             };
             let qos = walk.qos.min(message.qos);
             match queue.filter(|_| qos > QoS::AtMostOnce) {
                 Some(queue) => {
                     let mut enqueue = Enqueue::new(&mut self.publisher.wakes);
                     queue.enqueue(now, &message, qos, Some(&walk.matched), &mut enqueue);
-                    is_queued = true;
+                    progress = Progress::Queued;
                 }
                 None => {
                     self.sending.put_retained(now, &message, &walk.matched, out);
                 }
             }
         }
-        is_queued
+        progress
     }
 }

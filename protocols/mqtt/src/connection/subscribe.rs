@@ -1,18 +1,25 @@
 //! SUBSCRIBE and UNSUBSCRIBE. Each filter succeeds or fails for itself; their acknowledgement
 //! leaves when the subscriptions are durable, and retained values follow it.
 
+use std::num::NonZeroU16;
+
 use routing::{Name, OutBuf, SubscriptionOptions, reply, vhost};
 
 use super::answers::Answer;
 use super::open::Open;
 use super::retained::RetainedWalk;
+use crate::error::{Error, LimitExceeded};
 use crate::translate;
-use crate::wire::property::Properties;
+use crate::wire::property::{Place, Properties, Property};
 use crate::wire::subscribe::{RetainHandling, Subscription};
 use crate::wire::{PacketType, ReasonCode, Subscribe, SubscriptionAck, Unsubscribe};
 
 impl Open {
-    pub(super) fn handle_subscribe(&mut self, subscribe: &Subscribe, out: &mut OutBuf) {
+    pub(super) fn handle_subscribe(
+        &mut self,
+        subscribe: &Subscribe,
+        out: &mut OutBuf,
+    ) -> Result<(), Error> {
         let subscription_id = subscribe.subscription_identifier();
         let mut codes = Vec::with_capacity(subscribe.subscriptions.len());
         let mut lsn = None;
@@ -26,18 +33,54 @@ impl Open {
                 Err(reason) => codes.push(reason),
             }
         }
-        let packet_id = subscribe.packet_id;
-        let suback = SubscriptionAck {
+        let packet = self.subscription_ack(PacketType::Suback, subscribe.packet_id, codes)?;
+        self.answer(lsn, Answer::Packet(packet, retained), out);
+        Ok(())
+    }
+
+    /// SUBACK or UNSUBACK, with words for the first failure if they are wanted and fit.
+    fn subscription_ack(
+        &self,
+        packet_type: PacketType,
+        packet_id: NonZeroU16,
+        codes: Vec<ReasonCode>,
+    ) -> Result<Vec<u8>, Error> {
+        let failure = codes.iter().find(|code| code.is_failure());
+        let phrase = failure
+            .filter(|_| self.client.wants_reasons)
+            .map(|code| code.phrase());
+        let properties = phrase.map(|phrase| {
+            let place = match packet_type {
+                PacketType::Unsuback => Place::Unsuback,
+                _ => Place::Suback,
+            };
+            Properties::of(Property::ReasonString(phrase), place)
+        });
+        let mut ack = SubscriptionAck {
             packet_id,
-            properties: Properties::default(),
+            properties: properties.unwrap_or_default(),
             codes,
         };
         let mut packet = Vec::new();
-        suback.encode(PacketType::Suback, self.version, &mut packet);
-        self.answer(lsn, Answer::Packet(packet, retained), out);
+        ack.encode(packet_type, self.version, &mut packet);
+        if !self.sending.fits(packet.len()) {
+            ack.properties = Properties::default();
+            packet.clear();
+            ack.encode(packet_type, self.version, &mut packet);
+        }
+        // [MQTT-3.1.2-24]: it cannot be told, and must not be left waiting.
+        if self.sending.fits(packet.len()) {
+            Ok(packet)
+        } else {
+            Err(LimitExceeded::AnswerTooLarge.into())
+        }
     }
 
-    pub(super) fn handle_unsubscribe(&mut self, unsubscribe: &Unsubscribe, out: &mut OutBuf) {
+    pub(super) fn handle_unsubscribe(
+        &mut self,
+        unsubscribe: &Unsubscribe,
+        out: &mut OutBuf,
+    ) -> Result<(), Error> {
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
         let mut lsn = None;
         for filter in &unsubscribe.filters {
@@ -51,15 +94,9 @@ impl Open {
             });
             self.retained.retain(|walk| walk.filter != filter);
         }
-        let packet_id = unsubscribe.packet_id;
-        let unsuback = SubscriptionAck {
-            packet_id,
-            properties: Properties::default(),
-            codes,
-        };
-        let mut packet = Vec::new();
-        unsuback.encode(PacketType::Unsuback, self.version, &mut packet);
+        let packet = self.subscription_ack(PacketType::Unsuback, unsubscribe.packet_id, codes)?;
         self.answer(lsn, Answer::Packet(packet, Vec::new()), out);
+        Ok(())
     }
 
     /// One subscription; returns where its record ends.
@@ -76,7 +113,7 @@ impl Open {
         let is_reply = parsed
             .as_bytes()
             .starts_with(reply::REPLY_PREFIX.as_bytes());
-        if !self.rights.read_bus || is_reply {
+        if is_reply || !self.rights.may_subscribe(parsed.as_bytes()) {
             return Err(ReasonCode::NOT_AUTHORIZED);
         }
         let is_full = self.session.with(|state| {

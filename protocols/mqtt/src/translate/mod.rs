@@ -147,6 +147,7 @@ pub(crate) fn reason_code(error: &Error) -> ReasonCode {
         | Error::DefaultExchange
         | Error::InvalidArgument { .. }
         | Error::UnfitQueue { .. }
+        | Error::Invalid { .. }
         | Error::NotImplemented { .. } => ReasonCode::IMPLEMENTATION_SPECIFIC,
     }
 }

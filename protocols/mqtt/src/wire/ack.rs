@@ -10,8 +10,8 @@
 
 use std::num::NonZeroU16;
 
-use super::property::{Place, Properties};
-use super::{Malformed, PacketType, Reader, ReasonCode, Version};
+use super::property::{Place, Properties, Property};
+use super::{Malformed, PacketType, Reader, ReasonCode, Version, writer};
 
 /// One step of an acknowledgement. MQTT 5 §3.4 to §3.7
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,20 @@ impl Ack {
                 len: 4,
             }
         }
+    }
+}
+
+impl Ack {
+    /// The packet of 5.0 with its reason in words.
+    #[must_use]
+    pub fn encode_with_reason(self, packet_type: PacketType, reason: &str) -> Vec<u8> {
+        let mut packet = Vec::new();
+        writer::packet(&mut packet, packet_type.first_byte(), |body| {
+            writer::u16(body, self.packet_id.get());
+            body.push(self.reason.0);
+            Properties::of(Property::ReasonString(reason), Place::Ack).encode(body);
+        });
+        packet
     }
 }
 

@@ -254,8 +254,8 @@ fn check_flags(
     match packet_type {
         PacketType::Publish | PacketType::Connect => Ok(()),
         _ if flags & !dup == packet_type.fixed_flags() => Ok(()),
-        // Mosquitto refuses these two as a whole before it looks at their flags.
-        PacketType::Connack | PacketType::Auth => Err(Malformed::PacketType),
+        // Mosquitto refuses it as a whole before it looks at its flags.
+        PacketType::Connack => Err(Malformed::PacketType),
         _ => Err(Malformed::Flags),
     }
 }

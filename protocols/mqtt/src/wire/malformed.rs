@@ -6,7 +6,7 @@ use super::ReasonCode;
 /// Why a packet was refused. [`Malformed::answer`] is what MQTT 5 is told about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Authentication data came without an authentication method. \[MQTT-3.1.2-28\]
+    /// Authentication data came without an authentication method (MQTT 5 §3.1.2.11.10).
     #[error("authentication data without an authentication method")]
     AuthenticationDataAlone,
     /// A client identifier that is not UTF-8. \[MQTT-3.1.3-4\]
@@ -21,7 +21,8 @@ pub enum Malformed {
     /// CONNECT ends before its client identifier.
     #[error("CONNECT ends before its client identifier")]
     ConnectTruncated,
-    /// User name or password do not agree with the connect flags. \[MQTT-3.1.2-16..22\]
+    /// User name or password do not agree with the connect flags. \[MQTT-3.1.2-16\] to
+    /// \[MQTT-3.1.2-19\]
     #[error("user name or password does not match the connect flags")]
     Credentials,
     /// DUP on a QoS 0 message. \[MQTT-3.3.1-2\]
@@ -108,7 +109,7 @@ pub enum Malformed {
     #[error("variable byte integer has more than four bytes")]
     VarintTooLong,
     /// A will flag that does not agree with will QoS, retain, topic or payload.
-    /// \[MQTT-3.1.2-11..15\]
+    /// \[MQTT-3.1.2-11\] to \[MQTT-3.1.2-13\]
     #[error("will does not match the connect flags")]
     WillFlags,
 }

@@ -83,6 +83,7 @@ pub mod id {
     pub const SESSION_EXPIRY_INTERVAL: u8 = 0x11;
     pub const AUTHENTICATION_METHOD: u8 = 0x15;
     pub const AUTHENTICATION_DATA: u8 = 0x16;
+    pub const REQUEST_PROBLEM_INFORMATION: u8 = 0x17;
     pub const WILL_DELAY_INTERVAL: u8 = 0x18;
     pub const TOPIC_ALIAS: u8 = 0x23;
     pub const USER_PROPERTY: u8 = 0x26;
@@ -308,6 +309,14 @@ impl Properties {
     pub fn from_block(block: Bytes, place: Place) -> Result<Self, Malformed> {
         let ids = check(&block, place)?;
         Ok(Self { block, ids })
+    }
+
+    /// One property of our own.
+    #[must_use]
+    pub fn of(property: Property<'_>, place: Place) -> Self {
+        let mut block = Vec::new();
+        property.write(&mut block);
+        Self::from_block(block.into(), place).unwrap_or_default()
     }
 
     /// Appends the property length and the block.

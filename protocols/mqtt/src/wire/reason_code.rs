@@ -60,6 +60,27 @@ impl ReasonCode {
         self.0 >= 0x80
     }
 
+    /// The reason in words, for a Reason String.
+    #[must_use]
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::NO_MATCHING_SUBSCRIBERS => "nobody subscribes to this topic",
+            Self::NO_SUBSCRIPTION_EXISTED => "there was no such subscription",
+            Self::MALFORMED_PACKET => "malformed packet",
+            Self::PROTOCOL_ERROR => "protocol error",
+            Self::IMPLEMENTATION_SPECIFIC => "not possible here",
+            Self::UNSUPPORTED_PROTOCOL_VERSION => "unsupported protocol version",
+            Self::CLIENT_IDENTIFIER_NOT_VALID => "client identifier not valid",
+            Self::BAD_USER_NAME_OR_PASSWORD => "user name or password is wrong",
+            Self::NOT_AUTHORIZED => "not authorized",
+            Self::BAD_AUTHENTICATION_METHOD => "authentication method not supported",
+            Self::TOPIC_FILTER_INVALID => "topic filter not valid",
+            Self::TOPIC_NAME_INVALID => "topic name not valid",
+            Self::QUOTA_EXCEEDED => "a limit is reached or the disk has no room",
+            _ => "refused",
+        }
+    }
+
     /// The CONNACK return code that 3.1 and 3.1.1 have for this reason. MQTT 3.1.1 §3.2.2.3
     #[must_use]
     pub fn connect_return_code(self) -> u8 {

@@ -11,8 +11,11 @@ use routing::{Event, Timestamp, Wakes};
 use super::{Call, is, write_help};
 use crate::connection::ReplyMode;
 use crate::error::Error;
-use crate::server::{Client, Snapshot};
+use crate::server::{Client, Pause, Snapshot, Unblock};
 use crate::wire::request::{Request, parse_number};
+
+/// The longest pause, an hour (non-normative): a slip must not stop everybody for ever.
+const PAUSE_MS_MAX: u64 = 3_600_000;
 
 /// Longest name of a connection or its library (non-normative).
 const NAME_BYTES_MAX: usize = 1024;
@@ -77,7 +80,7 @@ pub(super) fn kill(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
             call.session.is_closing = true;
         } else {
             let reason = "ended by CLIENT KILL".to_owned();
-            client.outbox.notify(Event::Close { reason }, &mut wakes);
+            client.outbox().notify(Event::Close { reason }, &mut wakes);
         }
         killed += 1;
     }
@@ -203,6 +206,8 @@ pub(crate) fn describe(client: &Client, at: &Snapshot, now: Timestamp) -> String
     let mut flags = String::new();
     let marks = [
         (at.is_subscribed(), 'P'),
+        (at.is_monitor, 'O'),
+        (at.is_blocked, 'b'),
         (at.queued.is_some(), 'x'),
         (at.is_evict_protected, 'e'),
         (at.leaves_untouched, 'T'),
@@ -216,7 +221,8 @@ pub(crate) fn describe(client: &Client, at: &Snapshot, now: Timestamp) -> String
     if flags.is_empty() {
         flags.push('N');
     }
-    let waiting = client.outbox.bytes();
+    let outbox = client.outbox();
+    let waiting = outbox.bytes();
     format!(
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={} psub={} \
          ssub={} multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll={} \
@@ -235,7 +241,7 @@ pub(crate) fn describe(client: &Client, at: &Snapshot, now: Timestamp) -> String
         at.queued
             .map_or_else(|| "-1".to_owned(), |queued| queued.to_string()),
         at.queued_bytes,
-        client.outbox.len(),
+        outbox.len(),
         waiting + at.queued_bytes,
         at.last_command,
         at.user,
@@ -334,6 +340,17 @@ pub(super) fn no_touch(call: &mut Call<'_>, request: &Request) -> Result<(), Err
 /// source (non-normative). Some clients refuse a server that refuses it.
 pub(super) fn tracking(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     switch(request)?;
+    let mut options = request.args_from(3);
+    while let Some(option) = options.next() {
+        let has_value = is(option, "redirect") || is(option, "prefix");
+        let stands_alone = ["bcast", "optin", "optout", "noloop"]
+            .iter()
+            .any(|word| is(option, word));
+        let is_known = stands_alone || has_value && options.next().is_some();
+        if !is_known {
+            return Err(Error::Syntax);
+        }
+    }
     call.reply.ok();
     Ok(())
 }
@@ -359,6 +376,55 @@ pub(super) fn trackinginfo(call: &mut Call<'_>, _: &Request) -> Result<(), Error
     Ok(())
 }
 
+/// RESP: `CLIENT PAUSE milliseconds [WRITE | ALL]`: holds requests of Redis clients back. Only an
+/// administrator may.
+pub(super) fn pause(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
+    let writes_only = match request.arg(3) {
+        None => false,
+        Some(word) if is(word, "all") => false,
+        Some(word) if is(word, "write") => true,
+        Some(_) => return Err(Error::Syntax),
+    };
+    let ms = request.arg(2).and_then(parse_number);
+    let ms = ms.ok_or(Error::Text("ERR timeout is not an integer or out of range"))?;
+    let ms = u64::try_from(ms).map_err(|_| Error::Text("ERR timeout is negative"))?;
+    check_administrator(call, "client|pause")?;
+    let until = call.now.plus_ms(ms.min(PAUSE_MS_MAX));
+    call.server.set_pause(Some(Pause { until, writes_only }));
+    call.reply.ok();
+    Ok(())
+}
+
+pub(super) fn unpause(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
+    check_administrator(call, "client|unpause")?;
+    call.server.set_pause(None);
+    call.reply.ok();
+    Ok(())
+}
+
+/// RESP: `MONITOR`. What others ask for is an administrator's to see.
+pub(super) fn monitor(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
+    if call.session.is_executing {
+        let text = "ERR MONITOR isn't allowed for DENY BLOCKING client";
+        return Err(Error::Text(text));
+    }
+    check_administrator(call, "monitor")?;
+    let outbox = Arc::clone(call.session.outbox());
+    call.server.monitors.add(call.session.client.id, outbox);
+    call.session.is_monitor = true;
+    call.reply.ok();
+    Ok(())
+}
+
+fn check_administrator(call: &Call<'_>, command: &'static str) -> Result<(), Error> {
+    let login = call.session.login.as_ref();
+    if login.is_some_and(|login| login.is_administrator) {
+        return Ok(());
+    }
+    let user = call.session.user().to_string();
+    Err(Error::CommandDenied { user, command })
+}
+
 pub(super) fn getredir(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
     call.reply.integer(-1);
     Ok(())
@@ -371,7 +437,7 @@ pub(super) fn caching(_: &mut Call<'_>, _: &Request) -> Result<(), Error> {
     ))
 }
 
-/// No command blocks, so nobody is ever unblocked.
+/// RESP: `CLIENT UNBLOCK id [TIMEOUT | ERROR]`.
 pub(super) fn unblock(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let reason = request.arg(3).unwrap_or(b"timeout");
     if !is(reason, "timeout") && !is(reason, "error") {
@@ -379,11 +445,23 @@ pub(super) fn unblock(call: &mut Call<'_>, request: &Request) -> Result<(), Erro
             "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
         ));
     }
-    request
-        .arg(2)
-        .and_then(parse_number)
-        .ok_or(Error::NotInteger)?;
-    call.reply.integer(0);
+    let id = request.arg(2).and_then(parse_number);
+    let id = id.ok_or(Error::NotInteger)?;
+    let how = if is(reason, "error") {
+        Unblock::Error
+    } else {
+        Unblock::Timeout
+    };
+    let filter = Filter {
+        ids: vec![id],
+        ..Filter::default()
+    };
+    let found = visible(call, &filter);
+    let blocked = found.iter().find(|(_, at)| at.is_blocked);
+    if let Some((client, _)) = blocked {
+        client.unblock(how);
+    }
+    call.reply.integer(blocked.is_some().into());
     Ok(())
 }
 
@@ -421,6 +499,8 @@ const HELP: &[&str] = &[
     "      Return clients of specified type.",
     "    * ID <id> [<id> ...]",
     "      Return the clients with these IDs.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
     "REPLY (ON|OFF|SKIP)",
     "    Control the replies sent to the current connection.",
     "SETNAME <name>",
@@ -429,4 +509,8 @@ const HELP: &[&str] = &[
     "    Set client meta attr. Options are:",
     "    * LIB-NAME: the client lib name.",
     "    * LIB-VER: the client lib version.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
 ];

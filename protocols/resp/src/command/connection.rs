@@ -63,7 +63,9 @@ pub(super) fn select(call: &mut Call<'_>, request: &Request) -> Result<(), Error
 }
 
 pub(super) fn reset(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
-    call.session.reset();
+    call.session.reset(call.now);
+    call.server.monitors.remove(call.session.client.id);
+    call.session.is_monitor = false;
     call.reply.set_version(Version::Resp2);
     call.reply.simple("RESET");
     Ok(())
@@ -150,7 +152,7 @@ fn log_in(
     if user == DEFAULT_USER
         && let Some(anonymous) = call.session.anonymous.clone()
     {
-        return finish_login(call, awaiting, Ok(anonymous));
+        return enter(call, awaiting, Ok(anonymous), true);
     }
     call.session.ask(
         Credentials::Password {
@@ -172,6 +174,15 @@ pub(crate) fn finish_login(
     awaiting: Awaiting,
     answer: Result<Arc<Identity>, AuthError>,
 ) -> Result<(), Error> {
+    enter(call, awaiting, answer, false)
+}
+
+fn enter(
+    call: &mut Call<'_>,
+    awaiting: Awaiting,
+    answer: Result<Arc<Identity>, AuthError>,
+    is_default: bool,
+) -> Result<(), Error> {
     // Why is for the log: a stranger learns no more than that it was wrong.
     let entered = answer
         .map_err(|_| Error::WrongPassword)
@@ -179,7 +190,13 @@ pub(crate) fn finish_login(
             if matches!(awaiting, Awaiting::Anonymous) {
                 call.session.anonymous = Some(Arc::clone(&identity));
             }
-            call.session.log_in(&identity)
+            let known = call.session.anonymous.as_ref();
+            let is_anonymous = match &awaiting {
+                Awaiting::Anonymous => true,
+                // Only the default user's login is answered without a question.
+                Awaiting::Auth | Awaiting::Hello(_) => is_default && known.is_some(),
+            };
+            call.session.log_in(call.now, &identity, is_anonymous)
         });
     match awaiting {
         // Nobody has asked yet: it must authenticate, and will hear so when it does not.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Call, Kind, is};
 use crate::error::Error;
+use crate::server::Client;
 use crate::wire::request::Request;
 
 /// A section: its title and the function that writes its fields.
@@ -16,13 +17,15 @@ type Section = (
     fn(&mut Call<'_>, &mut String) -> std::fmt::Result,
 );
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 9] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
     ("Persistence", persistence),
     ("Stats", stats),
     ("Replication", replication),
+    ("Modules", modules),
+    ("Cluster", cluster),
     ("Keyspace", keyspace),
 ];
 
@@ -75,16 +78,18 @@ fn clients(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
         .filter(|client| client.id != call.session.client.id && client.snapshot().is_subscribed())
         .count();
     let own = usize::from(call.session.is_subscribed());
+    let is_blocked = |client: &&std::sync::Arc<Client>| client.snapshot().is_blocked;
+    let blocked = clients.iter().filter(is_blocked).count();
     write!(
         text,
-        "connected_clients:{}\r\nblocked_clients:0\r\npubsub_clients:{}\r\n",
+        "connected_clients:{}\r\nblocked_clients:{blocked}\r\npubsub_clients:{}\r\n",
         clients.len(),
         subscribed + own
     )
 }
 
 fn memory(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
-    let max = call.server.settings.key_bytes_max;
+    let max = call.keyspace().bytes_max();
     let used = call.keyspace().bytes();
     write!(
         text,
@@ -131,6 +136,15 @@ fn replication(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
          master_replid:{}\r\nmaster_repl_offset:0\r\n",
         call.server.run_id
     )
+}
+
+fn modules(_: &mut Call<'_>, _: &mut String) -> std::fmt::Result {
+    Ok(())
+}
+
+/// RESP: redis-py's and Redis's own test suites look here first.
+fn cluster(_: &mut Call<'_>, text: &mut String) -> std::fmt::Result {
+    text.write_str("cluster_enabled:0\r\n")
 }
 
 fn keyspace(call: &mut Call<'_>, text: &mut String) -> std::fmt::Result {

@@ -1,7 +1,7 @@
 //! Keys of the volatile map: which there are, and when they go.
 
 use bytes::Bytes;
-use routing::{Glob, Timestamp};
+use routing::{Access, Glob, Timestamp};
 
 use super::{Call, is};
 use crate::error::Error;
@@ -79,11 +79,13 @@ fn moment(now: Timestamp, unit: Unit, amount: i64) -> Option<Timestamp> {
 
 pub(super) fn del(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let database = call.session.database;
-    let keyspace = call.keyspace();
-    let removed = request
-        .args_from(1)
-        .filter(|key| keyspace.remove(database, key).is_some())
-        .count();
+    let mut removed = 0;
+    for key in request.args_from(1) {
+        let is_string = call.keyspace().remove(database, key).is_some();
+        let list = call.session.bus()?.list(Access::Read, key)?;
+        let was_list = list.is_some_and(|list| list.queue.purge() > 0);
+        removed += usize::from(is_string || was_list);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -93,14 +95,22 @@ pub(super) fn unlink(call: &mut Call<'_>, request: &Request) -> Result<(), Error
 }
 
 pub(super) fn exists(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
-    let database = call.session.database;
-    let keyspace = call.keyspace();
-    let found = request
-        .args_from(1)
-        .filter(|key| keyspace.get(database, key).is_some())
-        .count();
+    let mut found = 0;
+    for key in request.args_from(1) {
+        found += usize::from(kind_of(call, key)? != "none");
+    }
     call.reply.count(found);
     Ok(())
+}
+
+/// The type of what a key holds.
+fn kind_of(call: &mut Call<'_>, key: &[u8]) -> Result<&'static str, Error> {
+    let database = call.session.database;
+    if call.keyspace().get(database, key).is_some() {
+        return Ok("string");
+    }
+    let is_list = call.session.bus()?.has_list(key);
+    Ok(if is_list { "list" } else { "none" })
 }
 
 pub(super) fn touch(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
@@ -108,12 +118,8 @@ pub(super) fn touch(call: &mut Call<'_>, request: &Request) -> Result<(), Error>
 }
 
 pub(super) fn type_of(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
-    let database = call.session.database;
-    let is_there = call
-        .keyspace()
-        .get(database, request.arg(1).unwrap_or_default())
-        .is_some();
-    call.reply.simple(if is_there { "string" } else { "none" });
+    let kind = kind_of(call, request.arg(1).unwrap_or_default())?;
+    call.reply.simple(kind);
     Ok(())
 }
 
@@ -186,12 +192,17 @@ fn set_expiry(
 ) -> Result<(), Error> {
     let (now, database) = (call.now, call.session.database);
     let key = request.arg(1).unwrap_or_default();
+    let options = ExpireOptions::parse(request)?;
     let amount = request
         .arg(2)
         .and_then(parse_number)
         .ok_or(Error::NotInteger)?;
-    let options = ExpireOptions::parse(request)?;
     let at = moment(now, unit, amount).ok_or(Error::ExpireTime(command))?;
+    if kind_of(call, key)? == "list" {
+        return Err(Error::Text(
+            "ERR a list is a durable queue here and does not expire",
+        ));
+    }
     let keyspace = call.keyspace();
     let old = keyspace.get(database, key).map(|entry| entry.expires_at);
     let is_set = old.is_some_and(|old| options.allow(old, at));
@@ -247,11 +258,10 @@ fn write_expiry(
 ) {
     let (now, database) = (call.now, call.session.database);
     let key = request.arg(1).unwrap_or_default();
-    let shown = match call
-        .keyspace()
-        .get(database, key)
-        .map(|entry| entry.expires_at)
-    {
+    let entry = call.keyspace().get(database, key);
+    let expires_at = entry.map(|entry| entry.expires_at);
+    let shown = match expires_at {
+        None if kind_of(call, key).is_ok_and(|kind| kind == "list") => -1,
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => i64::try_from(show(now, at)).unwrap_or(i64::MAX),
@@ -260,7 +270,7 @@ fn write_expiry(
 }
 
 pub(super) fn keys(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
-    let found = matching(call, Some(request.bytes(1)));
+    let found = matching(call, Some(request.bytes(1)), "");
     call.reply.array(found.len());
     found.iter().for_each(|key| call.reply.bulk(key));
     Ok(())
@@ -270,26 +280,23 @@ pub(super) fn keys(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
 /// returns all of it and the cursor is always 0.
 pub(super) fn scan(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let cursor = request.arg(1).and_then(|arg| std::str::from_utf8(arg).ok());
-    if cursor.is_none_or(|cursor| cursor.parse::<u64>().is_err()) {
+    // RESP: nothing at all is 0, to C's strtoul.
+    if cursor.is_none_or(|cursor| !cursor.is_empty() && cursor.parse::<u64>().is_err()) {
         return Err(Error::Text("ERR invalid cursor"));
     }
-    let (mut pattern, mut has_strings) = (None, true);
+    let (mut pattern, mut kind) = (None, String::new());
     for index in (2..request.len()).step_by(2) {
         let option = request.arg(index).unwrap_or_default();
         let value = request.arg(index + 1).ok_or(Error::Syntax)?;
         if is(option, "match") {
             pattern = Some(request.bytes(index + 1));
         } else if is(option, "type") {
-            has_strings = is(value, "string");
+            kind = String::from_utf8_lossy(value).to_ascii_lowercase();
         } else if !is(option, "count") || parse_number(value).ok_or(Error::NotInteger)? < 1 {
             return Err(Error::Syntax);
         }
     }
-    let found = if has_strings {
-        matching(call, pattern)
-    } else {
-        Vec::new()
-    };
+    let found = matching(call, pattern, &kind);
     call.reply.array(2);
     call.reply.bulk(b"0");
     call.reply.array(found.len());
@@ -297,13 +304,23 @@ pub(super) fn scan(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
     Ok(())
 }
 
-/// The keys that match, in order.
-fn matching(call: &mut Call<'_>, pattern: Option<Bytes>) -> Vec<Bytes> {
-    let pattern = pattern.map(Glob::new);
+/// The keys that match, in order. An empty kind is any.
+///
+/// RESP: here `*` alone means all of them, the empty one too, which no glob matches.
+fn matching(call: &mut Call<'_>, pattern: Option<Bytes>, kind: &str) -> Vec<Bytes> {
+    let pattern = pattern.filter(|pattern| pattern != "*").map(Glob::new);
     let database = call.session.database;
-    let keys = call.keyspace().keys(database);
-    let is_wanted = |key: &&Bytes| pattern.as_ref().is_none_or(|glob| glob.matches(key));
-    let mut found: Vec<_> = keys.filter(is_wanted).cloned().collect();
+    let mut found = Vec::new();
+    if ["", "string"].contains(&kind) {
+        found.extend(call.keyspace().keys(database).cloned());
+    }
+    if ["", "list"].contains(&kind)
+        && let Ok(bus) = call.session.bus()
+    {
+        found.extend(bus.lists());
+    }
+    found.retain(|key| pattern.as_ref().is_none_or(|glob| glob.matches(key)));
     found.sort_unstable();
+    found.dedup();
     found
 }

@@ -5,11 +5,14 @@
 //! `MULTI`) is checked before, in [`crate::connection`].
 
 mod acl;
+mod blocking;
 mod client;
 mod config;
 mod connection;
 mod info;
 mod keys;
+mod lists;
+mod memory;
 mod pubsub;
 mod server;
 mod strings;
@@ -20,6 +23,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use routing::Timestamp;
 
+pub(crate) use blocking::{join, serve};
 pub(crate) use connection::{DEFAULT_USER, Greeting, finish_login};
 pub(crate) use pubsub::Kind;
 pub(crate) use transaction::{Transaction, Watched};
@@ -29,7 +33,7 @@ use crate::error::{Error, QUOTED_BYTES_MAX, printable};
 use crate::keyspace::Keyspace;
 use crate::server::Server;
 use crate::wire::reply::ReplyWriter;
-use crate::wire::request::Request;
+use crate::wire::request::{Request, parse_number};
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +80,26 @@ impl<'a> Call<'a> {
             keyspace.expire(now);
             keyspace
         })
+    }
+}
+
+impl Call<'_> {
+    /// Runs a command whose checks are done. What strings are for finds a list in its way.
+    pub(crate) fn execute(&mut self, spec: &Spec, request: &Request) -> Result<(), Error> {
+        if spec.categories.contains(&"@string") && spec.name != "mget" {
+            let bus = self.session.bus()?;
+            if spec.key_args(request).any(|key| bus.has_list(key)) {
+                return Err(Error::WrongType);
+            }
+        }
+        let result = (spec.run)(self, request);
+        let is_shown = !self.server.monitors.is_empty() && !spec.flags.has(Flags::ADMIN);
+        if is_shown && result.is_ok() {
+            let (session, monitors) = (&self.session, &self.server.monitors);
+            let address = &session.client.address;
+            monitors.show(self.now, session.database, address, request);
+        }
+        result
     }
 }
 
@@ -142,6 +166,27 @@ impl Spec {
         } else {
             count == wanted
         }
+    }
+
+    /// The arguments of a request that are keys.
+    pub(crate) fn key_args<'r>(&self, request: &'r Request) -> impl Iterator<Item = &'r [u8]> {
+        let index = |place: i8| match usize::try_from(place) {
+            Ok(place) => place,
+            Err(_) => request.len().saturating_sub(place.unsigned_abs().into()),
+        };
+        let (mut first, mut last, step) = (index(self.keys.0), index(self.keys.1), self.keys.2);
+        if self.flags.has(Flags::MOVABLEKEYS) {
+            let at = usize::from(self.flags.has(Flags::BLOCKING)) + 1;
+            let count = request.arg(at).and_then(parse_number).unwrap_or(0);
+            let count = usize::try_from(count).unwrap_or(0);
+            (first, last) = (at + 1, at.saturating_add(count));
+        }
+        let has_keys = first > 0 && last >= first;
+        let end = if has_keys { last + 1 } else { first };
+        let step = usize::try_from(step).unwrap_or(1).max(1);
+        (first..end.min(request.len()))
+            .step_by(step)
+            .filter_map(|index| request.arg(index))
     }
 
     /// Whether the command belongs to an ACL category, named without `@`.
@@ -217,20 +262,26 @@ impl Flags {
     pub(crate) const UNSUBSCRIBES: Self = Self(1 << 15);
     /// May have to wait for the gateway's answer, which `EXEC` cannot; ours, not listed.
     pub(crate) const ASKS: Self = Self(1 << 16);
+    pub(crate) const BLOCKING: Self = Self(1 << 17);
+    pub(crate) const MOVABLEKEYS: Self = Self(1 << 18);
+    /// Asks for rights to the queues that it uses, not to the bus; ours, not listed.
+    pub(crate) const LIST: Self = Self(1 << 19);
 
-    const NAMES: [(Self, &'static str); 12] = [
+    const NAMES: [(Self, &'static str); 14] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),
         (Self::ADMIN, "admin"),
         (Self::PUBSUB, "pubsub"),
         (Self::NOSCRIPT, "noscript"),
+        (Self::BLOCKING, "blocking"),
         (Self::LOADING, "loading"),
         (Self::STALE, "stale"),
         (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
         (Self::ALLOW_BUSY, "allow_busy"),
+        (Self::MOVABLEKEYS, "movablekeys"),
     ];
 
     const fn and(self, other: Self) -> Self {

@@ -10,7 +10,7 @@ use routing::Glob;
 use super::{Call, write_help};
 
 use crate::error::Error;
-use crate::translate::is_open;
+use crate::translate::{Receivers, filter, is_open};
 use crate::wire::request::Request;
 
 /// What can be subscribed to.
@@ -59,9 +59,10 @@ pub(super) fn spublish(call: &mut Call<'_>, request: &Request) -> Result<(), Err
     write_receivers(call, receivers)
 }
 
-fn write_receivers(call: &mut Call<'_>, receivers: u64) -> Result<(), Error> {
+fn write_receivers(call: &mut Call<'_>, receivers: Receivers) -> Result<(), Error> {
+    super::lists::promise(call, receivers.lsn);
     call.reply
-        .integer(i64::try_from(receivers).unwrap_or(i64::MAX));
+        .integer(i64::try_from(receivers.count).unwrap_or(i64::MAX));
     Ok(())
 }
 
@@ -90,12 +91,21 @@ fn add(call: &mut Call<'_>, request: &Request, kind: Kind) -> Result<(), Error> 
             max,
         });
     }
-    for index in 1..request.len() {
-        let name = Bytes::copy_from_slice(request.arg(index).unwrap_or_default());
+    if call.session.subscriptions.total() == 0 && kind != Kind::ShardChannel {
+        call.session
+            .become_subscriber(call.now, &call.server.settings)?;
+    }
+    let mut new = Vec::new();
+    for name in request.args_from(1) {
+        let name = Bytes::copy_from_slice(name);
         if call.session.subscriptions.insert(kind, name.clone()) {
-            call.session.bus()?.subscribe(kind, &name);
+            new.push(filter(kind, &name));
         }
         write_confirmation(call, kind, kind.subscribe(), Some(&name));
+    }
+    if !new.is_empty() {
+        let lsn = call.session.subscribe(&new)?;
+        super::lists::promise(call, lsn);
     }
     Ok(())
 }
@@ -125,11 +135,15 @@ fn remove(call: &mut Call<'_>, request: &Request, kind: Kind) -> Result<(), Erro
     if names.is_empty() {
         write_confirmation(call, kind, kind.unsubscribe(), None);
     }
+    let mut ended = Vec::new();
     for name in &names {
         if call.session.subscriptions.remove(kind, name) {
-            call.session.bus()?.unsubscribe(kind, name);
+            ended.push(filter(kind, name));
         }
         write_confirmation(call, kind, kind.unsubscribe(), Some(name));
+    }
+    if !ended.is_empty() {
+        call.session.unsubscribe(&ended)?;
     }
     Ok(())
 }

@@ -84,20 +84,10 @@ pub(super) fn command_getkeys(call: &mut Call<'_>, request: &Request) -> Result<
         Error::Arity(_) => Error::Text("ERR Invalid number of arguments specified for command"),
         _ => Error::Text("ERR Invalid command specified"),
     })?;
-    let (first, last, step) = spec.keys;
-    let (Ok(first @ 1..), Ok(step)) = (usize::try_from(first), usize::try_from(step)) else {
+    let keys: Vec<_> = spec.key_args(&inner).collect();
+    if keys.is_empty() {
         return Err(Error::Text("ERR The command has no key arguments"));
-    };
-    let from_end = usize::from(last.unsigned_abs());
-    let end = if last < 0 {
-        inner.len() + 1 - from_end
-    } else {
-        from_end + 1
-    };
-    let keys: Vec<_> = (first..end)
-        .step_by(step)
-        .filter_map(|index| inner.arg(index))
-        .collect();
+    }
     call.reply.array(keys.len());
     keys.iter().for_each(|key| call.reply.bulk(key));
     Ok(())
@@ -220,7 +210,8 @@ pub(super) fn no_cluster(_: &mut Call<'_>, _: &Request) -> Result<(), Error> {
 pub(super) fn dbsize(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
     let database = call.session.database;
     let keys = call.keyspace().len(database);
-    call.reply.count(keys);
+    let lists = call.session.bus()?.lists().len();
+    call.reply.count(keys + lists);
     Ok(())
 }
 
@@ -230,6 +221,7 @@ pub(super) fn flushall(call: &mut Call<'_>, request: &Request) -> Result<(), Err
     let databases = call.server.settings.databases;
     let keyspace = call.keyspace();
     (0..databases).for_each(|database| keyspace.clear(database));
+    call.session.bus()?.empty_lists();
     call.reply.ok();
     Ok(())
 }
@@ -238,6 +230,7 @@ pub(super) fn flushdb(call: &mut Call<'_>, request: &Request) -> Result<(), Erro
     check_flush(request)?;
     let database = call.session.database;
     call.keyspace().clear(database);
+    call.session.bus()?.empty_lists();
     call.reply.ok();
     Ok(())
 }

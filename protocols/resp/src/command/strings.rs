@@ -56,6 +56,8 @@ fn set_options(call: &Call<'_>, request: &Request) -> Result<SetOptions, Error> 
         expiry: None,
         returns_old: false,
     };
+    // RESP: the options' order and number are wrong before an amount is.
+    let mut timed = None;
     let mut args = request.args_from(3);
     while let Some(arg) = args.next() {
         if is(arg, "nx") && options.condition != Condition::Present {
@@ -64,15 +66,18 @@ fn set_options(call: &Call<'_>, request: &Request) -> Result<SetOptions, Error> 
             options.condition = Condition::Present;
         } else if is(arg, "get") {
             options.returns_old = true;
-        } else if options.expiry.is_some() {
-            return Err(Error::Syntax);
-        } else if is(arg, "keepttl") {
+        } else if is(arg, "keepttl") && timed.is_none() {
             options.expiry = Some(Expiry::Keep);
+        } else if timed.is_some() || options.expiry.is_some() {
+            return Err(Error::Syntax);
         } else {
             let unit = Unit::of(arg).ok_or(Error::Syntax)?;
             let amount = args.next().ok_or(Error::Syntax)?;
-            options.expiry = Some(Expiry::At(expires_at(call.now, unit, amount, "set")?));
+            timed = Some((unit, amount));
         }
+    }
+    if let Some((unit, amount)) = timed {
+        options.expiry = Some(Expiry::At(expires_at(call.now, unit, amount, "set")?));
     }
     Ok(options)
 }

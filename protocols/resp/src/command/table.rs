@@ -3,7 +3,8 @@
 //! Each list is sorted by name, because the look-up is a binary search.
 
 use super::{Flags as F, Spec};
-use super::{acl, client, config, connection, info, keys, pubsub, server, strings, transaction};
+use super::{acl, blocking, client, config, connection, info, keys, lists, memory};
+use super::{pubsub, server, strings, transaction};
 
 /// Harmless in any state of the server.
 const ANY: F = F::LOADING.and(F::STALE);
@@ -32,6 +33,45 @@ pub(super) const COMMANDS: &[Spec] = &[
         .categories(&["@string"]),
     Spec::new("asking", 1, F::FAST, server::no_cluster).categories(&["@connection"]),
     Spec::new("auth", -2, LOGIN, connection::auth).categories(&["@connection"]),
+    Spec::new(
+        "blmove",
+        6,
+        GROW.and(F::NOSCRIPT).and(F::BLOCKING).and(F::LIST),
+        blocking::blmove,
+    )
+    .keys(1, 2, 1)
+    .categories(&["@list", "@blocking"]),
+    Spec::new(
+        "blmpop",
+        -5,
+        F::WRITE.and(F::BLOCKING).and(F::MOVABLEKEYS).and(F::LIST),
+        blocking::blmpop,
+    )
+    .categories(&["@list", "@blocking"]),
+    Spec::new(
+        "blpop",
+        -3,
+        F::WRITE.and(F::NOSCRIPT).and(F::BLOCKING).and(F::LIST),
+        blocking::blpop,
+    )
+    .keys(1, -2, 1)
+    .categories(&["@list", "@blocking"]),
+    Spec::new(
+        "brpop",
+        -3,
+        F::WRITE.and(F::NOSCRIPT).and(F::BLOCKING).and(F::LIST),
+        blocking::brpop,
+    )
+    .keys(1, -2, 1)
+    .categories(&["@list", "@blocking"]),
+    Spec::new(
+        "brpoplpush",
+        4,
+        GROW.and(F::NOSCRIPT).and(F::BLOCKING).and(F::LIST),
+        blocking::brpoplpush,
+    )
+    .keys(1, 2, 1)
+    .categories(&["@list", "@blocking"]),
     Spec::container("client", CLIENT),
     Spec::new("cluster", -2, F::NONE, server::no_cluster),
     Spec {
@@ -40,6 +80,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     },
     Spec::container("config", CONFIG),
     Spec::new("dbsize", 1, READ_FAST, server::dbsize).categories(&["@keyspace"]),
+    Spec::container("debug", DEBUG),
     Spec::new("decr", 2, GROW_FAST, strings::decr)
         .keys(1, 1, 1)
         .categories(&["@string"]),
@@ -95,9 +136,45 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec::new("info", -1, ANY, info::info).categories(&["@dangerous"]),
     Spec::new("keys", 2, F::READONLY, keys::keys).categories(&["@keyspace", "@dangerous"]),
     Spec::new("lastsave", 1, ANY_FAST, server::lastsave).categories(&["@admin", "@dangerous"]),
+    Spec::new("lindex", 3, F::READONLY.and(F::LIST), lists::lindex)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("llen", 2, READ_FAST.and(F::LIST), lists::llen)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("lmove", 5, GROW.and(F::LIST), lists::lmove)
+        .keys(1, 2, 1)
+        .categories(&["@list"]),
+    Spec::new(
+        "lmpop",
+        -4,
+        F::WRITE.and(F::MOVABLEKEYS).and(F::LIST),
+        lists::lmpop,
+    )
+    .categories(&["@list"]),
+    Spec::new("lpop", -2, WRITE_FAST.and(F::LIST), lists::lpop)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("lpush", -3, GROW_FAST.and(F::LIST), lists::lpush)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("lpushx", -3, GROW_FAST.and(F::LIST), lists::lpushx)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("lrange", 4, F::READONLY.and(F::LIST), lists::lrange)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("lrem", 4, F::WRITE.and(F::LIST), lists::lrem)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("ltrim", 4, F::WRITE.and(F::LIST), lists::ltrim)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::container("memory", MEMORY),
     Spec::new("mget", -2, READ_FAST, strings::mget)
         .keys(1, -1, 1)
         .categories(&["@string"]),
+    Spec::new("monitor", 1, ADMIN, client::monitor),
     Spec::new("mset", -3, GROW, strings::mset)
         .keys(1, -1, 2)
         .categories(&["@string"]),
@@ -135,6 +212,18 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec::new("reset", 1, LEAVE.and(F::UNSUBSCRIBES), connection::reset)
         .categories(&["@connection"]),
     Spec::new("role", 1, STATE.and(F::FAST), server::role).categories(&["@admin", "@dangerous"]),
+    Spec::new("rpop", -2, WRITE_FAST.and(F::LIST), lists::rpop)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("rpoplpush", 3, GROW.and(F::LIST), lists::rpoplpush)
+        .keys(1, 2, 1)
+        .categories(&["@list"]),
+    Spec::new("rpush", -3, GROW_FAST.and(F::LIST), lists::rpush)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
+    Spec::new("rpushx", -3, GROW_FAST.and(F::LIST), lists::rpushx)
+        .keys(1, 1, 1)
+        .categories(&["@list"]),
     Spec::new("scan", -2, F::READONLY, keys::scan).categories(&["@keyspace"]),
     Spec::new("select", 2, ANY_FAST, connection::select).categories(&["@connection"]),
     Spec::new("set", -3, GROW, strings::set)
@@ -146,6 +235,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     Spec::new("setnx", 3, GROW_FAST, strings::setnx)
         .keys(1, 1, 1)
         .categories(&["@string"]),
+    Spec::container("slowlog", SLOWLOG),
     Spec::new("spublish", 3, PUBLISH, pubsub::spublish).keys(1, 1, 1),
     Spec::new("ssubscribe", -2, SUBSCRIBE, pubsub::ssubscribe).keys(1, -1, 1),
     Spec::new("strlen", 2, READ_FAST, strings::strlen)
@@ -176,7 +266,10 @@ pub(super) const COMMANDS: &[Spec] = &[
 
 const ACL: &[Spec] = &[
     Spec::new("acl|cat", -2, STATE, acl::cat),
+    Spec::new("acl|getuser", 3, ADMIN, acl::getuser),
     Spec::new("acl|help", 2, ANY, acl::help),
+    Spec::new("acl|list", 2, ADMIN, acl::list),
+    Spec::new("acl|users", 2, ADMIN, acl::users),
     Spec::new("acl|whoami", 2, STATE, acl::whoami),
 ];
 
@@ -191,12 +284,14 @@ const CLIENT: &[Spec] = &[
     Spec::new("client|list", -2, ADMIN, client::list).categories(&["@connection"]),
     Spec::new("client|no-evict", 3, ADMIN, client::no_evict).categories(&["@connection"]),
     Spec::new("client|no-touch", 3, STATE, client::no_touch).categories(&["@connection"]),
+    Spec::new("client|pause", -3, ADMIN, client::pause).categories(&["@connection"]),
     Spec::new("client|reply", 3, STATE, client::reply).categories(&["@connection"]),
     Spec::new("client|setinfo", 4, STATE, client::setinfo).categories(&["@connection"]),
     Spec::new("client|setname", 3, STATE, client::setname).categories(&["@connection"]),
     Spec::new("client|tracking", -3, STATE, client::tracking).categories(&["@connection"]),
     Spec::new("client|trackinginfo", 2, STATE, client::trackinginfo).categories(&["@connection"]),
     Spec::new("client|unblock", -3, ADMIN, client::unblock).categories(&["@connection"]),
+    Spec::new("client|unpause", 2, ADMIN, client::unpause).categories(&["@connection"]),
 ];
 
 const COMMAND: &[Spec] = &[
@@ -233,4 +328,25 @@ const PUBSUB: &[Spec] = &[
         ANY.and(F::PUBSUB),
         pubsub::shardnumsub,
     ),
+];
+
+const DEBUG: &[Spec] = &[
+    Spec::new("debug|log", 3, ADMIN, memory::debug_log),
+    Spec::new("debug|sleep", 3, ADMIN, memory::debug_sleep),
+];
+
+const MEMORY: &[Spec] = &[
+    Spec::new("memory|doctor", 2, F::NONE, memory::doctor),
+    Spec::new("memory|help", 2, ANY, memory::memory_help),
+    Spec::new("memory|malloc-stats", 2, F::NONE, memory::malloc_stats),
+    Spec::new("memory|purge", 2, F::NONE, memory::purge),
+    Spec::new("memory|stats", 2, F::NONE, memory::stats),
+    Spec::new("memory|usage", -3, F::READONLY, memory::usage).keys(2, 2, 1),
+];
+
+const SLOWLOG: &[Spec] = &[
+    Spec::new("slowlog|get", -2, ADMIN, memory::slowlog_get),
+    Spec::new("slowlog|help", 2, ANY, memory::slowlog_help),
+    Spec::new("slowlog|len", 2, ADMIN, memory::slowlog_len),
+    Spec::new("slowlog|reset", 2, ADMIN, memory::slowlog_reset),
 ];

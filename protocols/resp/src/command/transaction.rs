@@ -65,6 +65,7 @@ pub(crate) struct Watched {
     database: u8,
     key: Vec<u8>,
     version: u64,
+    list: Option<(u64, u64, usize)>,
 }
 
 pub(super) fn multi(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
@@ -99,6 +100,9 @@ pub(super) fn exec(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
         return Ok(());
     }
     call.reply.array(transaction.queued.len());
+    // Locked until the end, so that no other Redis client comes in between.
+    call.keyspace();
+    call.session.is_executing = true;
     for (spec, request) in &transaction.queued {
         call.session.last = Some(spec);
         // RESP: it would be confirmed by a push alone, which leaves no reply for the element.
@@ -107,17 +111,24 @@ pub(super) fn exec(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
                 "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
             ))
         } else {
-            (spec.run)(call, request)
+            call.execute(spec, request)
         };
         if let Err(error) = result {
             error.write(&mut call.reply);
         }
     }
+    call.session.is_executing = false;
     Ok(())
 }
 
 fn has_changed(call: &mut Call<'_>, watched: &Watched) -> bool {
-    call.keyspace().version(watched.database, &watched.key) != watched.version
+    let list = list_revision(call, &watched.key);
+    let version = call.keyspace().version(watched.database, &watched.key);
+    version != watched.version || list != watched.list
+}
+
+fn list_revision(call: &mut Call<'_>, key: &[u8]) -> Option<(u64, u64, usize)> {
+    call.session.bus().ok()?.list_revision(key)
 }
 
 pub(super) fn watch(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
@@ -135,10 +146,12 @@ pub(super) fn watch(call: &mut Call<'_>, request: &Request) -> Result<(), Error>
     for key in request.args_from(1) {
         // A key that is watched twice is compared with what the first WATCH saw.
         let version = call.keyspace().version(database, key);
+        let list = list_revision(call, key);
         call.session.watched.push(Watched {
             database,
             key: key.to_vec(),
             version,
+            list,
         });
     }
     call.reply.ok();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use routing::outbox::Item;
-use routing::{Delivery, Event, Matched, Message, OutBuf, Source, WireForm};
+use routing::{Matched, Message, OutBuf, WireForm};
 
 use super::Session;
+use super::session::Subscriptions;
 use crate::command::Kind;
+use crate::monitor;
 use crate::wire::push;
 
 /// From this size on the output references a payload and does not copy it.
@@ -15,40 +16,40 @@ const REFERENCE_BYTES_MIN: usize = 4096;
 /// Who holds a message that has one receiver: its publisher, for a moment, and the receiver.
 const SOLE_HOLDERS: usize = 2;
 
-/// Handles one item of the outbox.
-pub(super) fn write(session: &mut Session, item: &Item, out: &mut OutBuf) {
-    match item {
-        Item::Delivery(Delivery {
-            message,
-            source: Source::Subscription(matched),
-        }) => {
-            write_message(session, message, matched, out);
-        }
-        // Redis connections consume from no queue.
-        Item::Delivery(_) | Item::Event(Event::ConsumerCancelled { .. }) => {}
-        Item::Event(Event::Close { reason }) => {
-            tracing::debug!(%reason, "connection ended");
-            session.is_closing = true;
-        }
+/// Whether a message is for one of the subscriptions.
+pub(super) fn is_subscribed(subs: &Subscriptions, message: &Message, matched: &Matched) -> bool {
+    let channel = message.address.as_bytes();
+    match matched {
+        Matched::Channel => subs.has(Kind::Channel, channel),
+        Matched::ShardChannel => subs.has(Kind::ShardChannel, channel),
+        Matched::Glob(glob) => subs.has(Kind::Pattern, glob.as_bytes()),
+        Matched::Filters { .. } => false,
     }
 }
 
-/// A message that was on its way when its subscription ended is dropped: the client has been told
-/// that nothing more will come.
-fn write_message(session: &Session, message: &Arc<Message>, matched: &Matched, out: &mut OutBuf) {
-    let subscriptions = &session.subscriptions;
+/// Writes a message, unless its subscription has ended while it was on its way: the client has been
+/// told that nothing more will come. Returns whether it was written.
+pub(super) fn write(
+    session: &Session,
+    message: &Arc<Message>,
+    matched: &Matched,
+    out: &mut OutBuf,
+) -> bool {
+    if session.is_monitor && monitor::is_line(message.address.as_bytes()) {
+        out.put_u8(b'+');
+        out.put_slice(&message.payload);
+        out.put_slice(b"\r\n");
+        return true;
+    }
+    if !is_subscribed(&session.subscriptions, message, matched) {
+        return false;
+    }
     let channel = message.address.as_bytes();
     match matched {
-        Matched::Channel if subscriptions.has(Kind::Channel, channel) => {
-            out.put_slice(push::message_head(session.version));
-        }
-        Matched::ShardChannel if subscriptions.has(Kind::ShardChannel, channel) => {
-            out.put_slice(push::shard_message_head(session.version));
-        }
-        Matched::Glob(glob) if subscriptions.has(Kind::Pattern, glob.as_bytes()) => {
-            push::put_pattern_head(session.version, glob.as_bytes(), out);
-        }
-        _ => return,
+        Matched::Channel => out.put_slice(push::message_head(session.version)),
+        Matched::ShardChannel => out.put_slice(push::shard_message_head(session.version)),
+        Matched::Glob(glob) => push::put_pattern_head(session.version, glob.as_bytes(), out),
+        Matched::Filters { .. } => return false,
     }
     // Alone with it, or with a payload that is not copied, encoding costs less than sharing.
     let has_others = Arc::strong_count(message) > SOLE_HOLDERS;
@@ -58,4 +59,5 @@ fn write_message(session: &Session, message: &Arc<Message>, matched: &Matched, o
     } else {
         push::put_tail(channel, &message.payload, out);
     }
+    true
 }

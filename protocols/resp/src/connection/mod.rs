@@ -9,9 +9,13 @@
 //! Order on the wire, as since Redis 7.2: the reply to a request, then what the request itself
 //! published to its own connection. While an authentication is being decided, no request is read.
 
+mod blocked;
 mod deliver;
+mod held;
+mod kept;
 mod output_limit;
 mod session;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,17 +25,22 @@ use bytes::BytesMut;
 use routing::frontend::OUT_HIGH_WATER_BYTES;
 use routing::outbox::{Item, Standing};
 use routing::{
-    Broker, ConnectionId, Frontend, OutBuf, Outbox, OutboxLimits, Overflow, Peer,
-    Request as Question, Response, Timestamp,
+    Broker, ConnectionId, Delivery, Event, Frontend, OutBuf, Outbox, OutboxLimits, Overflow, Peer,
+    Request as Question, Response, Source, Timestamp, Wakes,
 };
 
+pub(crate) use blocked::{Blocked, Want};
 pub(crate) use session::{Awaiting, ReplyMode, Session};
 
 use crate::command::{self, Call, Flags, Spec};
 use crate::error::Error;
-use crate::server::{Client, Server, count};
+use crate::server::{Client, Server, Unblock, count};
+use crate::settings::WhenFull;
+use crate::translate::Held;
 use crate::wire::reply::ReplyWriter;
 use crate::wire::request::{Request, RequestParser};
+use held::HeldReplies;
+use kept::Kept;
 use output_limit::OutputWatch;
 
 /// What the outbox adds to the bytes of each message it holds, at least.
@@ -51,10 +60,13 @@ pub struct Connection {
     /// Memory for the request at hand.
     request: Request,
     session: Session,
-    outbox: Arc<Outbox>,
     /// Taken from the outbox, not written yet.
     items: VecDeque<Item>,
     output: OutputWatch,
+    /// Replies that wait for the disk.
+    held: HeldReplies,
+    /// A request that `CLIENT PAUSE` holds back, and until when.
+    parked: Option<(Request, Timestamp)>,
     /// There are too many; it is told so and closed.
     is_refused: bool,
 }
@@ -74,24 +86,22 @@ impl Connection {
             0 => usize::MAX,
             hard_bytes => hard_bytes,
         };
-        let outbox = Outbox::attached(
-            id,
-            OutboxLimits {
-                items_max: hard_bytes / COST_BYTES_MIN,
-                bytes_max: hard_bytes,
-                overflow: Overflow::Disconnect,
-            },
-        );
-        let client = Client::new(id, &peer, Arc::clone(&outbox), now);
+        let limits = OutboxLimits {
+            items_max: hard_bytes / COST_BYTES_MIN,
+            bytes_max: hard_bytes,
+            overflow: Overflow::Disconnect,
+        };
+        let client = Client::new(id, &peer, Outbox::attached(id, limits), now);
         let is_refused = !server.register(&client);
         Self {
             is_refused,
             parser: RequestParser::new(settings.requests, false),
             request: Request::default(),
-            session: Session::new(client, broker, settings.vhost.clone()),
-            outbox,
+            session: Session::new(client, broker, settings.vhost.clone(), limits),
             items: VecDeque::new(),
             output: OutputWatch::default(),
+            held: HeldReplies::default(),
+            parked: None,
             server,
         }
     }
@@ -112,15 +122,38 @@ impl Connection {
                 return self.answer(now, None, out, |call| Err(call.refuse(request, error)));
             }
         };
+        if self.park(now, spec, request) {
+            return;
+        }
         self.session.last = Some(spec);
         if spec.flags.has(Flags::UNSUBSCRIBES) {
             // What was published before belongs before the confirmation: all of it, as what is
             // left is dropped with the subscription. The hard limit has bounded it.
-            self.deliver(out, usize::MAX);
+            self.deliver(now, out, usize::MAX);
         }
         self.answer(now, Some(spec), out, |call| call.run(spec, request));
         if self.session.is_subscribed() {
-            self.deliver(out, OUT_HIGH_WATER_BYTES);
+            self.deliver(now, out, OUT_HIGH_WATER_BYTES);
+        }
+    }
+
+    /// Whether `CLIENT PAUSE` holds a request back; then it waits here.
+    fn park(&mut self, now: Timestamp, spec: &Spec, request: &Request) -> bool {
+        let Some(pause) = self.server.pause(now) else {
+            return false;
+        };
+        let writes = spec.flags.has(Flags::WRITE) || spec.name.ends_with("publish");
+        if pause.writes_only && !writes && spec.name != "exec" {
+            return false;
+        }
+        self.parked = Some((request.compact(), pause.until));
+        true
+    }
+
+    /// Handles the request that a pause held back, if it is over.
+    fn resume(&mut self, now: Timestamp, out: &mut OutBuf) {
+        if let Some((request, _)) = self.parked.take() {
+            self.handle_request(now, &request, out);
         }
     }
 
@@ -135,6 +168,12 @@ impl Connection {
         let session = &mut self.session;
         let is_silent = session.is_silent();
         let mut silenced = OutBuf::default();
+        let has_held = !self.held.is_empty();
+        let out = match self.held.last() {
+            Some(last) => last,
+            None => out,
+        };
+        let before = out.len();
         let target = if is_silent { &mut silenced } else { &mut *out };
         let reply = ReplyWriter::new(session.version, target);
         let mut call = Call::new(session, &self.server, reply, now);
@@ -143,37 +182,88 @@ impl Connection {
             error.write(&mut call.reply);
         }
         drop(call);
+        if session.awaiting.is_some() {
+            // The reply comes with the gateway's answer, and is silenced then or not.
+            return;
+        }
         let confirms = result.is_ok() && spec.is_some_and(|spec| spec.flags.has(Flags::CONFIRMS));
         if is_silent && (confirms || session.reply_mode == ReplyMode::On) {
             out.put_slice(&silenced.to_vec());
         }
         session.end_reply();
         self.parser.set_authenticated(session.login.is_some());
+        let Some(lsn) = session.promised.take() else {
+            return;
+        };
+        // Only the first that waits is registered; the others follow it.
+        if has_held || !session.wait_durable(lsn) {
+            let reply = out.take_back(out.len() - before);
+            self.held.hold(lsn, reply);
+        }
     }
 
-    /// Writes what waits in the outbox until `out` holds `high_water_bytes`.
-    fn deliver(&mut self, out: &mut OutBuf, high_water_bytes: usize) {
+    /// Sends the replies that the disk has made good.
+    fn release_held(&mut self, out: &mut OutBuf) {
+        while let Some(first) = self.held.first() {
+            if !self.session.wait_durable(first) {
+                return;
+            }
+            self.held.release(first, out);
+        }
+    }
+
+    /// Writes what waits in the outbox until `out` holds `high_water_bytes`. Nothing overtakes a
+    /// reply that waits for the disk.
+    fn deliver(&mut self, now: Timestamp, out: &mut OutBuf, high_water_bytes: usize) {
         let mut room_for = Vec::new();
-        while out.len() < high_water_bytes && !self.session.is_closing {
+        self.deliver_aside(now, out);
+        while out.len() < high_water_bytes && !self.session.is_closing && self.held.is_empty() {
             let Some(item) = self.items.pop_front() else {
                 let id = self.session.client.id;
-                let standing = self
-                    .outbox
-                    .take(id, TAKE_BYTES, &mut self.items, &mut room_for);
-                if standing == Standing::Overflowed {
-                    return self.cut_off(out);
+                let outbox = Arc::clone(self.session.outbox());
+                match outbox.take(id, TAKE_BYTES, &mut self.items, &mut room_for) {
+                    Standing::Owner => {}
+                    Standing::Overflowed => return self.cut_off(out),
+                    Standing::TakenOver => {
+                        tracing::info!("a durable subscriber has connected again elsewhere");
+                        self.session.is_closing = true;
+                    }
                 }
+                let wakes = &mut Wakes::default();
+                room_for.drain(..).for_each(|queue| queue.pump(now, wakes));
                 if self.items.is_empty() {
                     return;
                 }
                 continue;
             };
-            deliver::write(&mut self.session, &item, out);
+            match item {
+                Item::Delivery(Delivery {
+                    message,
+                    source: Source::Subscription(matched),
+                }) => {
+                    deliver::write(&self.session, &message, &matched, out);
+                }
+                Item::Delivery(Delivery {
+                    message,
+                    source: Source::Queue(from),
+                }) if from.token == 0 => self.deliver_kept(now, message, from, out),
+                Item::Delivery(delivery) => {
+                    if let Some(held) = Held::of(delivery) {
+                        self.serve(now, held, out);
+                    }
+                }
+                Item::Event(Event::ConsumerCancelled { token }) => self.wait_anew(now, token, out),
+                Item::Event(Event::Close { reason }) => {
+                    tracing::debug!(%reason, "connection ended");
+                    self.session.is_closing = true;
+                }
+            }
         }
     }
 
     /// RESP: a client that does not keep up is cut off, mid-frame, without a word.
     fn cut_off(&mut self, out: &mut OutBuf) {
+        self.held = HeldReplies::default();
         count(&self.server.counters.cut_off);
         tracing::warn!(
             connection = self.session.client.id.0,
@@ -186,16 +276,29 @@ impl Connection {
 
     /// Closes the connection if its unread output breaks a limit.
     fn check_output(&mut self, now: Timestamp, out: &mut OutBuf) {
-        let settings = &self.server.settings;
-        let limit = if self.session.is_subscribed() {
-            settings.subscriber_output
-        } else {
-            settings.normal_output
+        let tunables = &self.server.tunables;
+        let replies = out.len() + self.held.bytes();
+        let waiting = self.session.outbox().bytes();
+        let is_over = match self.session.when_full {
+            _ if !self.session.is_subscribed() => {
+                let limit = tunables.normal_output();
+                self.output.is_exceeded(now, replies + waiting, limit)
+            }
+            WhenFull::Disconnect => {
+                let limit = tunables.subscriber_output();
+                self.output.is_exceeded(now, replies + waiting, limit)
+            }
+            // The outbox is bounded by itself, and the journal has what it does not take.
+            WhenFull::DropOldest | WhenFull::Durable => {
+                let limit = tunables.normal_output();
+                self.output.is_exceeded(now, replies, limit)
+            }
+            WhenFull::PausePublisher => {
+                let time_ms = tunables.subscriber_output().soft_ms;
+                self.output.is_stalled(now, out, time_ms)
+            }
         };
-        if self
-            .output
-            .is_exceeded(now, out.len() + self.outbox.bytes(), limit)
-        {
+        if is_over {
             self.cut_off(out);
         }
     }
@@ -215,8 +318,9 @@ impl Connection {
     }
 
     fn idle_deadline(&self) -> Option<Timestamp> {
-        let timeout_ms = self.server.settings.idle_timeout_ms;
-        let is_exempt = timeout_ms == 0 || self.session.is_subscribed();
+        let timeout_ms = self.server.tunables.idle_timeout_ms();
+        let is_waiting = self.session.blocked.is_some();
+        let is_exempt = timeout_ms == 0 || is_waiting || self.session.is_subscribed();
         (!is_exempt).then(|| self.session.last_request_at.plus_ms(timeout_ms))
     }
 }
@@ -224,8 +328,12 @@ impl Connection {
 impl Frontend for Connection {
     fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut, out: &mut OutBuf) {
         let mut request = std::mem::take(&mut self.request);
-        let hard_bytes = self.server.settings.normal_output.hard_bytes;
-        while self.session.awaiting.is_none() && !self.session.is_closing {
+        if let Some(kept) = self.session.kept.as_mut().filter(|_| !input.is_empty()) {
+            kept.note_input(now, out, &mut Wakes::default());
+        }
+        let hard_bytes = self.server.tunables.normal_output().hard_bytes;
+        self.resume(now, out);
+        while self.wants_input() && !self.session.is_closing {
             match self.parser.parse(input, &mut request) {
                 Ok(true) => self.handle_request(now, &request, out),
                 Ok(false) => break,
@@ -239,17 +347,36 @@ impl Frontend for Connection {
                     self.session.is_closing = true;
                 }
             }
-            if hard_bytes > 0 && out.len() > hard_bytes {
+            let login = self.session.login.as_mut();
+            if login.is_some_and(|login| login.bus.has_to_wait()) {
+                count(&self.server.counters.held_up);
+                break;
+            }
+            if hard_bytes > 0 && out.len() + self.held.bytes() > hard_bytes {
                 self.cut_off(out);
             }
         }
         request.clear();
         self.request = request;
+        let has_replied = self.session.requests > 0;
+        if let Some(kept) = self.session.kept.as_mut().filter(|_| has_replied) {
+            kept.note_replies(out);
+        }
         self.end_batch(now, out);
     }
 
     fn handle_outbox(&mut self, now: Timestamp, out: &mut OutBuf) {
-        self.deliver(out, OUT_HIGH_WATER_BYTES);
+        self.release_held(out);
+        if let Some(how) = self.session.client.take_unblock() {
+            self.end_wait(now, how, out);
+        }
+        if self.parked.is_some() && self.server.pause(now).is_none() {
+            self.resume(now, out);
+            self.end_batch(now, out);
+        }
+        self.deliver(now, out, OUT_HIGH_WATER_BYTES);
+        self.look_at_kept(now, out);
+        self.session.flush();
         self.check_output(now, out);
     }
 
@@ -258,7 +385,9 @@ impl Frontend for Connection {
     }
 
     fn handle_response(&mut self, now: Timestamp, response: Response, out: &mut OutBuf) {
-        let Response::Authenticated(answer) = response;
+        let Response::Authenticated(answer) = response else {
+            return;
+        };
         let Some(awaiting) = self.session.awaiting.take() else {
             return;
         };
@@ -276,7 +405,14 @@ impl Frontend for Connection {
 
     fn poll_timeout(&self) -> Option<Timestamp> {
         let soft = self.output.deadline();
-        [soft, self.idle_deadline()].into_iter().flatten().min()
+        let wait = self.session.blocked.as_ref();
+        let wait = wait.and_then(|blocked| blocked.deadline);
+        let kept = self.session.kept.as_ref().and_then(Kept::poll_timeout);
+        let parked = self.parked.as_ref().map(|(_, until)| *until);
+        [soft, self.idle_deadline(), wait, kept, parked]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn handle_timeout(&mut self, now: Timestamp, out: &mut OutBuf) {
@@ -284,29 +420,55 @@ impl Frontend for Connection {
             tracing::debug!("connection ended: idle");
             self.session.is_closing = true;
         }
+        let wait = self.session.blocked.as_ref();
+        let wait = wait.and_then(|blocked| blocked.deadline);
+        if wait.is_some_and(|at| at <= now) {
+            self.end_wait(now, Unblock::Timeout, out);
+        }
+        if self.parked.as_ref().is_some_and(|(_, until)| *until <= now) {
+            self.resume(now, out);
+            self.end_batch(now, out);
+        }
+        self.look_at_kept(now, out);
         self.check_output(now, out);
     }
 
     /// RESP: there is no word for it; the connection just ends.
-    fn handle_shutdown(&mut self, _: Timestamp, out: &mut OutBuf) {
-        self.deliver(out, OUT_HIGH_WATER_BYTES);
+    fn handle_shutdown(&mut self, now: Timestamp, out: &mut OutBuf) {
+        self.release_held(out);
+        self.deliver(now, out, OUT_HIGH_WATER_BYTES);
         self.session.is_closing = true;
     }
 
-    fn handle_disconnect(&mut self, _: Timestamp) {
-        self.session.leave_bus();
+    fn handle_disconnect(&mut self, now: Timestamp) {
+        self.session.give_up_waiting(now);
+        self.session.leave_bus(now);
         self.session.flush();
-        self.server.unregister(self.session.client.id);
-        self.outbox.detach(self.session.client.id);
+        let id = self.session.client.id;
+        self.server.unregister(id);
+        self.server.monitors.remove(id);
+        let dropped = self.session.outbox().dropped();
+        let counters = &self.server.counters;
+        counters.dropped.fetch_add(dropped, Ordering::Relaxed);
+        self.session.outbox().detach(id);
         self.session.is_closing = true;
+    }
+
+    fn wants_input(&self) -> bool {
+        let is_parked = self.parked.is_some();
+        !is_parked && self.session.awaiting.is_none() && self.session.blocked.is_none()
+    }
+
+    fn held_by(&self) -> Option<&Arc<Outbox>> {
+        self.session.login.as_ref()?.bus.held_by()
     }
 
     fn is_closing(&self) -> bool {
-        self.session.is_closing
+        self.session.is_closing && self.held.is_empty()
     }
 
     fn outbox(&self) -> &Arc<Outbox> {
-        &self.outbox
+        self.session.outbox()
     }
 }
 
@@ -328,7 +490,7 @@ impl Call<'_> {
                 self.reply.simple("QUEUED");
                 Ok(())
             }
-            _ => (spec.run)(self, request),
+            _ => self.execute(spec, request),
         }
     }
 
@@ -345,8 +507,10 @@ impl Call<'_> {
         if session.transaction.is_some() && spec.flags.has(Flags::ASKS) {
             return Err(Error::NotInTransaction);
         }
-        let is_denied = (spec.flags.has(Flags::WRITE) && !login.bus.may_write())
+        let asks_itself = spec.flags.has(Flags::LIST);
+        let may_not = (spec.flags.has(Flags::WRITE) && !login.bus.may_write())
             || (spec.flags.has(Flags::READONLY) && !login.bus.may_read());
+        let is_denied = may_not && !asks_itself;
         if is_denied {
             let user = login.user.to_string();
             return Err(Error::CommandDenied {

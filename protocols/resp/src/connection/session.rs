@@ -4,14 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use routing::outbox::{Event, Item};
+use routing::queue::QueueLimits;
 use routing::{
-    Broker, Credentials, Identity, Name, Request as Question, Subscriber, SubscriberId, Timestamp,
+    Broker, ChannelFilter, Credentials, Identity, Lsn, Name, OpenSubscriber, Outbox, OutboxLimits,
+    Overflow, Request as Question, Subscriber, SubscriberId, Timestamp, Wakes,
 };
 
+use super::blocked::Blocked;
+use super::kept::Kept;
 use crate::command::{DEFAULT_USER, Greeting, Kind, Spec, Transaction, Watched};
 use crate::error::Error;
 use crate::server::{Client, Snapshot};
-use crate::translate::Bus;
+use crate::settings::{Settings, WhenFull};
+use crate::translate::{Bus, filter};
 use crate::wire::Version;
 
 /// A connection's state, without its buffers.
@@ -20,6 +26,10 @@ pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
     /// What the bus knows this connection as.
     subscriber: Arc<Subscriber>,
+    /// The session that keeps what this connection misses, if it is such a subscriber.
+    pub(crate) kept: Option<Kept>,
+    /// What becomes of its messages when it does not keep up.
+    pub(crate) when_full: WhenFull,
     broker: Arc<Broker>,
     /// The virtual host that the listener fixes; none: each user's own.
     vhost: Option<Name>,
@@ -43,6 +53,16 @@ pub(crate) struct Session {
     /// What to do with the answer.
     pub(crate) awaiting: Option<Awaiting>,
     pub(crate) is_closing: bool,
+    /// The wait for an element of a list.
+    pub(crate) blocked: Option<Blocked>,
+    tokens: u64,
+    limits: OutboxLimits,
+    /// The reply at hand waits until the journal is durable up to here.
+    pub(crate) promised: Option<Lsn>,
+    /// It watches what others ask for.
+    pub(crate) is_monitor: bool,
+    /// `EXEC` is running: nothing waits.
+    pub(crate) is_executing: bool,
     /// The last command; in `EXEC`, of those that it runs.
     pub(crate) last: Option<&'static Spec>,
     pub(crate) last_request_at: Timestamp,
@@ -82,16 +102,19 @@ pub(crate) struct Login {
 }
 
 impl Session {
-    pub(crate) fn new(client: Arc<Client>, broker: Arc<Broker>, vhost: Option<Name>) -> Self {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        broker: Arc<Broker>,
+        vhost: Option<Name>,
+        limits: OutboxLimits,
+    ) -> Self {
         let last_request_at = client.connected_at;
-        let outbox = Arc::clone(&client.outbox);
+        let subscriber = live(client.outbox());
         Self {
             client,
-            subscriber: Arc::new(Subscriber {
-                id: SubscriberId::unique(),
-                outbox,
-                queue: None,
-            }),
+            subscriber,
+            kept: None,
+            when_full: WhenFull::Disconnect,
             broker,
             vhost,
             version: Version::Resp2,
@@ -110,6 +133,12 @@ impl Session {
             question: Some(Question::Authenticate(Credentials::Anonymous)),
             awaiting: Some(Awaiting::Anonymous),
             is_closing: false,
+            blocked: None,
+            tokens: 0,
+            limits,
+            promised: None,
+            is_monitor: false,
+            is_executing: false,
             last: None,
             last_request_at,
             requests: 0,
@@ -126,14 +155,30 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::WrongPassword`]: the user may not enter the virtual host. Nothing has changed.
-    pub(crate) fn log_in(&mut self, identity: &Arc<Identity>) -> Result<(), Error> {
-        let vhost = self.vhost.as_ref().unwrap_or(&identity.default_vhost);
-        let bus = Bus::enter(&self.broker, vhost, identity, &self.subscriber)?;
-        self.leave_bus();
-        let is_anonymous = self
-            .anonymous
-            .as_ref()
-            .is_some_and(|known| Arc::ptr_eq(known, identity));
+    pub(crate) fn log_in(
+        &mut self,
+        now: Timestamp,
+        identity: &Arc<Identity>,
+        is_anonymous: bool,
+    ) -> Result<(), Error> {
+        let vhost = self.vhost.clone();
+        let vhost = &vhost.unwrap_or_else(|| identity.default_vhost.clone());
+        // Before anything is given up.
+        Bus::enter(
+            &self.broker,
+            vhost,
+            identity,
+            &self.subscriber,
+            self.client.id,
+        )?;
+        self.leave_bus(now);
+        let bus = Bus::enter(
+            &self.broker,
+            vhost,
+            identity,
+            &self.subscriber,
+            self.client.id,
+        )?;
         self.login = Some(Login {
             user: if is_anonymous {
                 DEFAULT_USER.into()
@@ -147,19 +192,123 @@ impl Session {
         Ok(())
     }
 
-    /// Ends what the bus knows of this connection.
-    pub(crate) fn leave_bus(&mut self) {
-        if let Some(login) = &self.login {
-            self.subscriptions
-                .each(|kind, name| login.bus.unsubscribe(kind, name));
+    /// Ends what the bus knows of this connection. A session that keeps what it misses stays.
+    pub(crate) fn leave_bus(&mut self, now: Timestamp) {
+        let mut filters = self.subscriptions.filters();
+        if let Some(kept) = self.kept.take() {
+            filters.retain(|filter| matches!(filter, ChannelFilter::ShardChannel(_)));
+            if let Some(login) = &self.login {
+                login.bus.unsubscribe(&filters);
+            }
+            kept.leave(now, self.client.id, &mut Wakes::default());
+            // The outbox was the session's; what is left in it goes with it.
+            let outbox = Outbox::attached(self.client.id, self.limits);
+            self.client.set_outbox(&outbox);
+            self.subscriber = live(outbox);
+        } else if let Some(login) = &self.login {
+            login.bus.unsubscribe(&filters);
         }
+    }
+
+    /// Finds out what holds for this subscriber, and has the core keep what it misses if it is to
+    /// miss nothing. It is about to subscribe, and to nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Limit`]: there are too many such subscribers.
+    pub(crate) fn become_subscriber(
+        &mut self,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        if self.kept.is_some() {
+            return Ok(());
+        }
+        let name = self.name.clone().unwrap_or_default();
+        self.when_full = settings.rule_for(&self.user(), &name);
+        self.limits.overflow = match self.when_full {
+            WhenFull::DropOldest => Overflow::DropOldest,
+            WhenFull::PausePublisher => Overflow::HoldPublisher,
+            WhenFull::Disconnect | WhenFull::Durable => Overflow::Disconnect,
+        };
+        self.outbox().set_limits(self.limits);
+        let name = std::str::from_utf8(&name).unwrap_or_default();
+        if self.when_full == WhenFull::Durable && !name.is_empty() {
+            return self.open_session(now, name.into(), settings);
+        }
+        if self.when_full == WhenFull::Durable {
+            self.when_full = WhenFull::Disconnect;
+        }
+        Ok(())
+    }
+
+    fn open_session(
+        &mut self,
+        now: Timestamp,
+        name: Name,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let durable = settings.durable;
+        let owner = (self.user(), name);
+        let open = OpenSubscriber {
+            owner,
+            connection: self.client.id,
+            expiry_s: durable.expiry_s,
+            outbox_limits: self.limits,
+            queue_limits: QueueLimits {
+                messages_max: Some(durable.messages_max),
+                bytes_max: Some(durable.bytes_max),
+                ..QueueLimits::default()
+            },
+        };
+        let id = self.client.id;
+        let max = settings.queues_max;
+        let former = Arc::clone(self.outbox());
+        let bus = self.bus()?;
+        let opened = bus.open_subscriber(now, &open, max)?;
+        bus.set_subscriber(&opened.session.subscriber);
+        self.subscriber = Arc::clone(&opened.session.subscriber);
+        self.client.set_outbox(&self.subscriber.outbox);
+        let is_close = |item: &Item| matches!(item, Item::Event(Event::Close { .. }));
+        self.is_closing |= former.detach(id).iter().any(is_close);
+        self.kept = Some(Kept::new(opened.session, opened.credit, durable, now));
+        Ok(())
+    }
+
+    /// Subscribes to what is new. Returns where the record of it ends, if it is to be kept.
+    ///
+    /// # Errors
+    /// [`Error::AuthenticationRequired`].
+    pub(crate) fn subscribe(&mut self, filters: &[ChannelFilter]) -> Result<Option<Lsn>, Error> {
+        let kept = self.kept.as_ref().map(|kept| Arc::clone(&kept.session));
+        let bus = self.bus()?;
+        let Some(session) = kept else {
+            bus.subscribe(filters);
+            return Ok(None);
+        };
+        let is_live = |filter: &&ChannelFilter| filter.session_name().is_none();
+        let live = filters.iter().filter(is_live).cloned().collect::<Vec<_>>();
+        if !live.is_empty() {
+            bus.subscribe(&live);
+        }
+        Ok(bus.subscribe_kept(&session, filters))
+    }
+
+    /// # Errors
+    /// [`Error::AuthenticationRequired`].
+    pub(crate) fn unsubscribe(&mut self, filters: &[ChannelFilter]) -> Result<(), Error> {
+        let kept = self.kept.as_ref().map(|kept| Arc::clone(&kept.session));
+        let bus = self.bus()?;
+        if let Some(session) = kept {
+            bus.unsubscribe_kept(&session, filters);
+        }
+        bus.unsubscribe(filters);
+        Ok(())
     }
 
     fn rejoin_bus(&mut self) {
         match &self.login {
             Some(login) if login.bus.may_read() => {
-                self.subscriptions
-                    .each(|kind, name| login.bus.subscribe(kind, name));
+                login.bus.subscribe(&self.subscriptions.filters());
             }
             _ => self.subscriptions = Subscriptions::default(),
         }
@@ -187,8 +336,8 @@ impl Session {
     }
 
     /// RESP: `RESET`: as new, but for the library's name and version.
-    pub(crate) fn reset(&mut self) {
-        self.leave_bus();
+    pub(crate) fn reset(&mut self, now: Timestamp) {
+        self.leave_bus(now);
         self.subscriptions = Subscriptions::default();
         self.transaction = None;
         self.watched.clear();
@@ -201,7 +350,7 @@ impl Session {
         self.login = None;
         if let Some(anonymous) = self.anonymous.clone() {
             // It could enter before; if its virtual host has gone since, it must authenticate.
-            let entered = self.log_in(&anonymous);
+            let entered = self.log_in(now, &anonymous, true);
             debug_assert!(entered.is_ok());
         }
     }
@@ -213,6 +362,29 @@ impl Session {
     pub(crate) fn bus(&mut self) -> Result<&mut Bus, Error> {
         let login = self.login.as_mut().ok_or(Error::AuthenticationRequired)?;
         Ok(&mut login.bus)
+    }
+
+    /// Where deliveries for this connection wait.
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.subscriber.outbox
+    }
+
+    /// Whether the journal is durable up to `lsn`; if not, the outbox wakes this connection then.
+    pub(crate) fn wait_durable(&self, lsn: Lsn) -> bool {
+        self.broker.core().wait_durable(lsn, self.outbox())
+    }
+
+    /// A number that marks the deliveries of one wait.
+    pub(crate) const fn next_token(&mut self) -> u64 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    /// Ends a wait without an element.
+    pub(crate) fn give_up_waiting(&mut self, now: Timestamp) -> Option<Blocked> {
+        let mut blocked = self.blocked.take()?;
+        blocked.give_up(now, &mut Wakes::default());
+        Some(blocked)
     }
 
     /// The name of the user; strangers are called as the default user is.
@@ -247,10 +419,21 @@ impl Session {
             queued_bytes: self.transaction.as_ref().map_or(0, Transaction::bytes),
             is_evict_protected: self.is_evict_protected,
             leaves_untouched: self.leaves_untouched,
+            is_blocked: self.blocked.is_some(),
+            is_monitor: self.is_monitor,
             last_command: self.last.map_or("NULL", |spec| spec.name),
             last_request_at: self.last_request_at,
         }
     }
+}
+
+/// A subscriber whose messages wait in memory alone.
+fn live(outbox: Arc<Outbox>) -> Arc<Subscriber> {
+    Arc::new(Subscriber {
+        id: SubscriberId::unique(),
+        outbox,
+        queue: None,
+    })
 }
 
 type Names = HashSet<Bytes, foldhash::fast::RandomState>;
@@ -294,6 +477,15 @@ impl Subscriptions {
         self.of(kind).contains(name)
     }
 
+    /// Whether a subscription that the core has is one of these.
+    pub(super) fn has_filter(&self, filter: &ChannelFilter) -> bool {
+        match filter {
+            ChannelFilter::Channel(name) => self.has(Kind::Channel, name),
+            ChannelFilter::Glob(glob) => self.has(Kind::Pattern, glob.as_bytes()),
+            ChannelFilter::ShardChannel(name) => self.has(Kind::ShardChannel, name),
+        }
+    }
+
     /// In order, so that the same requests have the same answers.
     pub(crate) fn names(&self, kind: Kind) -> Vec<Bytes> {
         let mut names: Vec<_> = self.of(kind).iter().cloned().collect();
@@ -313,9 +505,10 @@ impl Subscriptions {
         self.channels.len() + self.patterns.len() + self.shard_channels.len()
     }
 
-    fn each(&self, mut handle: impl FnMut(Kind, &Bytes)) {
-        for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
-            self.of(kind).iter().for_each(|name| handle(kind, name));
-        }
+    /// All of them as the core has them.
+    fn filters(&self) -> Vec<ChannelFilter> {
+        let kinds = [Kind::Channel, Kind::Pattern, Kind::ShardChannel];
+        let of = |kind| self.of(kind).iter().map(move |name| filter(kind, name));
+        kinds.into_iter().flat_map(of).collect()
     }
 }

@@ -7,10 +7,13 @@
     reason = "a failed step of a test is its end"
 )]
 
+mod admin;
 mod bus;
 mod clients;
+mod durable;
 mod limits;
 mod login;
+mod slow;
 mod splits;
 mod transcripts;
 mod world;

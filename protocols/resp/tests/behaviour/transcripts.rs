@@ -35,6 +35,11 @@ fn keys() {
 }
 
 #[test]
+fn lists() {
+    replay(include_str!("transcripts/lists.txt"));
+}
+
+#[test]
 fn ordering() {
     replay(include_str!("transcripts/ordering.txt"));
 }

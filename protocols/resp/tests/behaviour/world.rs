@@ -119,10 +119,25 @@ impl World {
         let now = self.now;
         let client = self.client(name);
         client.connection.handle_outbox(now, &mut client.out);
-        std::mem::take(&mut client.out)
-            .to_vec()
-            .escape_ascii()
-            .to_string()
+        written(&mut client.out).escape_ascii().to_string()
+    }
+
+    /// The client's connection breaks.
+    pub(crate) fn disconnect(&mut self, name: &str) {
+        if let Some(mut client) = self.clients.remove(name) {
+            client.connection.handle_disconnect(self.now);
+        }
+    }
+
+    /// Time passes, and each connection looks at it.
+    pub(crate) fn wait_ms(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        for client in self.clients.values_mut() {
+            let is_due = |at: Timestamp| at <= self.now;
+            if client.connection.poll_timeout().is_some_and(is_due) {
+                client.connection.handle_timeout(self.now, &mut client.out);
+            }
+        }
     }
 
     /// Whether the client's connection is over.
@@ -135,7 +150,11 @@ impl World {
         let mut all = Vec::new();
         for (name, client) in &mut self.clients {
             client.connection.handle_outbox(self.now, &mut client.out);
-            let bytes = std::mem::take(&mut client.out).to_vec();
+            if !client.input.is_empty() && client.connection.wants_input() {
+                let (input, out) = (&mut client.input, &mut client.out);
+                client.connection.handle_input(self.now, input, out);
+            }
+            let bytes = written(&mut client.out);
             let is_closed = client.connection.is_closing();
             if is_closed {
                 client.connection.handle_disconnect(self.now);
@@ -146,6 +165,13 @@ impl World {
             .retain(|_, client| !client.connection.is_closing());
         all
     }
+}
+
+/// Writes all that waits to the peer.
+fn written(out: &mut OutBuf) -> Vec<u8> {
+    let bytes = out.to_vec();
+    out.advance(bytes.len());
+    bytes
 }
 
 /// A user of the virtual host `/` with these rights to write and read.
@@ -166,5 +192,6 @@ pub(crate) fn user_of(vhost: &str, name: &str, write: &str, read: &str) -> Arc<I
         tags: Vec::new(),
         default_vhost: vhost.into(),
         permissions: HashMap::from([(Name::from(vhost), permissions)]),
+        topic_permissions: HashMap::new(),
     })
 }

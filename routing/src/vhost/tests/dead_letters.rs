@@ -299,3 +299,32 @@ fn a_restart_does_not_prolong_a_messages_life() {
         assert!(!vhost(&again).queue("q").unwrap().has_backlog());
     }
 }
+
+#[test]
+fn a_dead_letter_that_must_arrive_is_tried_again_until_somebody_takes_it() {
+    let journal = RecordingJournal::new();
+    let broker = broker(&journal);
+    let vhost = vhost(&broker);
+    let mut arguments = dead_letters_to("late").to_vec();
+    arguments.extend([
+        ("x-queue-type", text("quorum")),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+        ("x-max-length", Value::I32(2)),
+    ]);
+    let queue = declare_with(&vhost, "q", &arguments);
+    put(&vhost, "q", |message| message.qos = QoS::AtLeastOnce);
+    get_and(&queue, Settlement::Discard);
+    let again = NOW.plus_ms(180_000);
+    assert_eq!(broker.poll_timeout(), Some(again));
+    // It takes room of its queue meanwhile.
+    assert_eq!(put(&vhost, "q", |_| {}), 1);
+    assert_eq!(put(&vhost, "q", |_| {}), 0);
+    broker.handle_timeout(again);
+    assert_eq!(broker.poll_timeout(), Some(again.plus_ms(180_000)));
+    let late = declare(&vhost, "late");
+    broker.handle_timeout(again.plus_ms(180_000));
+    assert_eq!(late.status().messages, 1);
+    assert_eq!(broker.poll_timeout(), None);
+    assert_eq!(journal.kinds().last().map(String::as_str), Some("Settled"));
+}

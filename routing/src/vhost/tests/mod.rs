@@ -1,4 +1,6 @@
 mod dead_letters;
+mod exchanges;
+mod policies;
 mod queues;
 mod recovery;
 mod sessions;
@@ -19,8 +21,8 @@ use crate::testing::{ORIGIN, RecordingJournal};
 use crate::topic::Glob;
 use crate::value::{Table, Value};
 use crate::{
-    Broker, ConnectionId, ConsumerId, ExchangeKind, ExchangeOptions, MessageBuilder, Settings,
-    SubscriberId,
+    Broker, ChannelFilter, ConnectionId, ConsumerId, ExchangeKind, ExchangeOptions, MessageBuilder,
+    QoS, Settings, SubscriberId, TopicFilter,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -131,6 +133,27 @@ fn taken(outbox: &Outbox, connection: ConnectionId) -> Vec<Delivery> {
 }
 
 #[test]
+fn a_binding_needs_both_of_its_ends() {
+    let vhost = vhost(&broker(&RecordingJournal::new()));
+    let transient = ExchangeOptions::default();
+    vhost
+        .declare_exchange(&"source".into(), ExchangeKind::Fanout, transient)
+        .unwrap();
+    for destination in [
+        Destination::Queue("nothing".into()),
+        Destination::Exchange("nothing".into()),
+    ] {
+        let binding = Binding {
+            destination,
+            key: Bytes::new(),
+            arguments: Table::default(),
+        };
+        assert!(vhost.bind(&"source".into(), binding.clone()).is_err());
+        assert_eq!(vhost.unbind(&"source".into(), &binding), Ok(None));
+    }
+}
+
+#[test]
 fn one_publish_on_the_bus_reaches_every_kind_of_receiver() {
     let broker = broker(&RecordingJournal::new());
     let vhost = vhost(&broker);
@@ -142,8 +165,13 @@ fn one_publish_on_the_bus_reaches_every_kind_of_receiver() {
         &filter("plant/#"),
         SubscriptionOptions::default(),
     );
-    vhost.subscribe_channel(&redis.subscriber, Bytes::from_static(b"plant/1/temp"));
-    vhost.subscribe_glob(&redis.subscriber, Glob::new(Bytes::from_static(b"plant/*")));
+    vhost.subscribe_channels(
+        &redis.subscriber,
+        &[
+            ChannelFilter::Channel(Bytes::from_static(b"plant/1/temp")),
+            ChannelFilter::Glob(Glob::new(Bytes::from_static(b"plant/*"))),
+        ],
+    );
     assert_eq!(publish(&vhost, BUS, "plant/1/temp", KeyForm::Canonical), 4);
     assert_eq!(publish(&vhost, BUS, "plant.1.temp", KeyForm::RoutingKey), 4);
     assert_eq!(mqtt.take().len(), 2);
@@ -423,4 +451,25 @@ fn a_deleted_queue_takes_its_bindings_and_auto_delete_exchanges_along() {
         )
         .unwrap();
     assert!(vhost.exchange("x").is_none() && vhost.queue("q").is_err());
+}
+
+#[test]
+fn many_channels_are_subscribed_to_in_one_change_of_the_route_table() {
+    let broker = Broker::in_memory(vec![&ORIGIN]);
+    let vhost = broker.vhost("/").unwrap();
+    let subscriber = Arc::new(Subscriber {
+        id: SubscriberId::unique(),
+        outbox: Outbox::detached(),
+        queue: None,
+    });
+    let channels = (0..1000)
+        .map(|number| ChannelFilter::Channel(format!("c{number}").into()))
+        .collect::<Vec<_>>();
+    let before = vhost.generation.load(Ordering::Acquire);
+    vhost.subscribe_channels(&subscriber, &channels);
+    assert_eq!(vhost.generation.load(Ordering::Acquire), before + 1);
+    assert_eq!(vhost.channel_subscribers(b"c999"), 1);
+    vhost.unsubscribe_channels(subscriber.id, &channels);
+    assert_eq!(vhost.generation.load(Ordering::Acquire), before + 2);
+    assert!(vhost.channels().is_empty());
 }

@@ -16,6 +16,8 @@ fn confirming() -> (Client, Arc<GatedJournal>, Arc<Broker>) {
     let (broker, journal) = gated_broker();
     let mut client = Client::open(&broker);
     client.send(&declare("d", 2, &TableBuf::new()));
+    journal.sync(&broker);
+    client.receive();
     assert_eq!(client.send(&select()), reply(Reply::ConfirmSelectOk));
     (client, journal, broker)
 }

@@ -198,7 +198,10 @@ fn a_quorum_queue_counts_deliveries_from_the_second_on() {
         first,
         [reply(Reply::Basic(ok)), delivered(1, b"x")].concat()
     );
-    let count = table(&[("x-delivery-count", Value::I64(1))]);
+    let count = table(&[
+        ("x-acquired-count", Value::I64(1)),
+        ("x-delivery-count", Value::I64(1)),
+    ]);
     let again = Delivered {
         tag: 2,
         redelivered: Redelivered::Yes,

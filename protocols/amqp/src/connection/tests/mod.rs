@@ -1,11 +1,15 @@
 //! Whole connections on a real broker: bytes in, exact bytes out, on a clock that stands still
 //! unless a test moves it.
 
+mod allocations;
 mod confirms;
 mod consumers;
 mod dead_letters;
+mod delays;
 mod handshake;
+mod held;
 mod interop;
+mod limits;
 mod publishes;
 mod topology;
 mod transactions;
@@ -248,6 +252,18 @@ pub(super) struct GatedJournal {
     pub(super) is_full: AtomicBool,
 }
 
+impl GatedJournal {
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::SeqCst)
+    }
+
+    /// Makes all that is there durable, and says so.
+    pub(super) fn sync(&self, broker: &Broker) {
+        self.durable.store(self.end(), Ordering::SeqCst);
+        broker.handle_durable(Lsn(self.end()));
+    }
+}
+
 impl Journal for GatedJournal {
     fn append(&self, record: &[&[u8]], _: Urgency) -> Appended {
         let len = record.iter().map(|part| part.len() as u64).sum::<u64>();
@@ -303,6 +319,7 @@ pub(super) fn identity(write: &str, read: &str) -> Arc<Identity> {
         tags: Vec::new(),
         default_vhost: "/".into(),
         permissions: HashMap::from([(Name::from("/"), permissions)]),
+        topic_permissions: HashMap::new(),
     })
 }
 
@@ -362,9 +379,14 @@ impl Client {
     pub(super) fn send(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.input.extend_from_slice(bytes);
         let mut out = OutBuf::default();
+        let was_deaf = !self.connection.wants_input();
         self.connection
             .handle_input(self.now, &mut self.input, &mut out);
         self.connection.handle_outbox(self.now, &mut out);
+        if was_deaf && self.connection.wants_input() {
+            self.connection
+                .handle_input(self.now, &mut self.input, &mut out);
+        }
         out.to_vec()
     }
 

@@ -65,6 +65,8 @@ fn a_commit_waits_for_the_journal_and_nothing_may_come_between() {
     let (broker, journal) = gated_broker();
     let mut client = Client::open(&broker);
     client.send(&declare("d", 2, &TableBuf::new()));
+    journal.sync(&broker);
+    client.receive();
     client.send(&tx(MethodId::TX_SELECT));
     client.send(&publish_to(("", "d"), 0, PERSISTENT, b"x"));
     assert_eq!(client.send(&tx(MethodId::TX_COMMIT)), b"");

@@ -1,5 +1,9 @@
 //! Retained messages: kept, sent to new subscriptions, paced, cleared.
 
+use std::sync::Arc;
+
+use routing::{Address, BUS, Broker, MemoryJournal, MessageBuilder, RetainedLimits, Wakes};
+
 use super::support::{Bench, packet, string};
 use crate::wire::hex::hex;
 
@@ -142,4 +146,102 @@ fn unsubscribing_ends_what_was_still_to_come() {
     // One was on its way to the client already.
     assert!(after.len() <= 11, "{after:02x?}");
     assert_eq!(client.send(&bench, "40 02 00 02"), "");
+}
+
+#[test]
+fn what_was_still_to_come_goes_on_at_the_next_connection_of_the_session() {
+    let bench = Bench::new();
+    let mut publisher = bench.v4("p");
+    for n in 0..5 {
+        publisher.send(&bench, &format!("33 08 00 03 'a/{n}' 00 09 'x'"));
+    }
+    // One message at a time, and a session that lasts.
+    let connect = "00 04 'MQTT' 05 00 00 0A 08 21 00 01 11 00 00 00 3C 00 01 's'";
+    let mut client = bench.connected(connect);
+    let all = client.send(&bench, "82 09 00 01 00 00 03 'a/#' 01");
+    assert_eq!(all, hex("90 04 00 01 00 01 33 09 00 03 'a/0' 00 01 00 'x'"));
+    client.lose(&bench);
+    publisher.send(&bench, "33 08 00 03 'a/3' 00 09 'y'");
+    let mut client = bench.client();
+    let all = client.send(&bench, &packet("10", connect));
+    let again = hex("3B 09 00 03 'a/0' 00 01 00 'x'");
+    assert!(all.ends_with(&again), "{all:02x?}");
+    let mut seen = Vec::new();
+    let mut acknowledged = 1;
+    loop {
+        let next = client.send(&bench, &format!("40 02 00 {acknowledged:02X}"));
+        let Some(topic) = next.get(4..7) else { break };
+        seen.push((String::from_utf8(topic.to_vec()).unwrap(), next[10]));
+        acknowledged = next[8];
+    }
+    // What was published meanwhile came by the queue, and is retained as well.
+    let found = |topic: &str| seen.iter().filter(|(seen, _)| seen == topic).count();
+    assert_eq!(
+        ["a/1", "a/2", "a/3", "a/4"].map(found),
+        [1, 1, 2, 1],
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn more_than_may_be_retained_is_refused_and_what_is_there_may_change() {
+    let bench = Bench::with(Broker::new(
+        routing::Settings {
+            retained: RetainedLimits {
+                values_max: 1,
+                ..RetainedLimits::default()
+            },
+            ..routing::Settings::default()
+        },
+        Arc::new(MemoryJournal::default()),
+        vec![&crate::ORIGIN],
+        Box::new(|| {}),
+    ));
+    let mut publisher = bench.v5("p");
+    assert_eq!(publisher.send(&bench, "31 05 00 01 'a' 00 '1'"), "");
+    let refused = publisher.send(&bench, "33 07 00 01 'b' 00 01 00 '1'");
+    assert_eq!(refused, hex("40 03 00 01 97"));
+    let mut subscriber = bench.v4("s");
+    let all = subscriber.send(&bench, "82 06 00 01 00 01 '#' 00");
+    assert_eq!(all, hex("90 03 00 01 00 31 04 00 01 'a' '1'"));
+    // 3.1.1 cannot be told: it is passed on, and not kept.
+    assert_eq!(
+        bench.v4("q").send(&bench, "33 06 00 01 'b' 00 01 '2'"),
+        hex("40 02 00 01")
+    );
+    assert_eq!(subscriber.recv(&bench), hex("30 04 00 01 'b' '2'"));
+    publisher.send(&bench, "31 05 00 01 'a' 00 '3'");
+    let all = bench.v4("t").send(&bench, "82 06 00 01 00 01 '#' 00");
+    assert_eq!(all, hex("90 03 00 01 00 31 04 00 01 'a' '3'"));
+    assert_eq!(bench.broker.core().counters().unretained_count(), 1);
+}
+
+#[test]
+fn values_of_the_gateway_are_apart_and_kept_mqtt_4_7_2_1() {
+    let bench = Bench::new();
+    let vhost = bench.broker.vhost("/").unwrap();
+    let say = |value: &'static str| {
+        let address = Address::new("$SYS/broker/x".into());
+        let mut builder = MessageBuilder::new(address, BUS.into(), value.into(), &crate::ORIGIN);
+        builder.retain = true;
+        vhost.publish_system(bench.now, &builder.build(), &mut Wakes::default());
+    };
+    say("1");
+    let mut all = bench.v4("a");
+    assert_eq!(
+        all.send(&bench, "82 06 00 01 00 01 '#' 00"),
+        hex("90 03 00 01 00")
+    );
+    let mut own = bench.v4("s");
+    let found = own.send(&bench, "82 0B 00 01 00 06 '$SYS/#' 00");
+    assert_eq!(found, hex("90 03 00 01 00 31 10 00 0D '$SYS/broker/x' '1'"));
+    say("2");
+    assert_eq!(own.recv(&bench), hex("30 10 00 0D '$SYS/broker/x' '2'"));
+    assert_eq!(all.recv(&bench), "");
+    // Nobody else speaks there, by whatever protocol.
+    let address = Address::new("$SYS/broker/x".into());
+    let forged = MessageBuilder::new(address, BUS.into(), "9".into(), &crate::ORIGIN);
+    vhost.publish(bench.now, &forged.build(), &mut Wakes::default());
+    assert_eq!(own.recv(&bench), "");
+    assert_eq!(vhost.retained_count(), 0);
 }

@@ -1,6 +1,10 @@
 //! SUBSCRIBE and UNSUBSCRIBE: wildcards, options, identifiers, shared subscriptions, limits.
 
+use bytes::Bytes;
+use routing::{Address, BUS, MessageBuilder, Wakes};
+
 use super::support::{Bench, packet, string};
+use crate::ORIGIN;
 use crate::wire::hex::hex;
 
 #[test]
@@ -27,8 +31,11 @@ fn wildcards_match_levels() {
             &format!("00 01 {:04X} {} 00", filter.len(), utf8(filter)),
         );
         assert_eq!(client.send(&bench, &subscribe), hex("90 03 00 01 00"));
-        let publish = packet("30", &format!("{:04X} {} 'x'", topic.len(), utf8(topic)));
-        bench.v4("p").send(&bench, &publish);
+        // Through the core: some of them are closed to clients.
+        let address = Address::new(Bytes::from_static(topic.as_bytes()));
+        let message = MessageBuilder::new(address, BUS.into(), "x".into(), &ORIGIN).build();
+        let vhost = bench.broker.vhost("/").unwrap();
+        vhost.publish(bench.now, &message, &mut Wakes::default());
         let received = client.recv(&bench);
         assert_eq!(!received.is_empty(), matches, "{filter} {topic}");
     }
@@ -106,6 +113,19 @@ fn a_client_may_leave_out_its_own_messages_mqtt_3_8_3_3() {
 }
 
 #[test]
+fn leaving_out_own_messages_leaves_out_nobody_else() {
+    let bench = Bench::new();
+    let mut clients = [bench.v5("a"), bench.v5("b")];
+    for client in &mut clients {
+        client.send(&bench, "82 07 00 01 00 00 01 't' 06");
+    }
+    let [publisher, other] = &mut clients;
+    let puback = publisher.send(&bench, "32 07 00 01 't' 00 02 00 'x'");
+    assert_eq!(puback, hex("40 02 00 02"));
+    assert_eq!(other.recv(&bench), hex("32 07 00 01 't' 00 01 00 'x'"));
+}
+
+#[test]
 fn retain_as_published_keeps_the_flag_mqtt_3_3_1_13() {
     let bench = Bench::new();
     let mut keeps = bench.v5("s");
@@ -157,5 +177,32 @@ fn sharers_take_turns_mqtt_4_8_2() {
         sharers
             .iter_mut()
             .all(|sharer| sharer.recv(&bench).is_empty())
+    );
+}
+
+#[test]
+fn some_topics_may_be_closed_to_a_user() {
+    let mut bench = Bench::new();
+    bench.except = Some(("^secret\\.{client_id}$", "^test\\.nosubscribe$"));
+    let filter = string("test/nosubscribe");
+    let mut v4 = bench.v4("a");
+    let subscribe = packet("82", &format!("00 01 {filter} 01 00 01 't' 01"));
+    assert_eq!(v4.send(&bench, &subscribe), hex("90 04 00 01 80 01"));
+    let mut v5 = bench.v5("b");
+    let subscribe = packet("82", &format!("00 01 00 {filter} 02"));
+    assert_eq!(v5.send(&bench, &subscribe), hex("90 04 00 01 00 87"));
+    let shared = string("$share/g/test/nosubscribe");
+    let subscribe = packet("82", &format!("00 01 00 {shared} 02"));
+    assert_eq!(v5.send(&bench, &subscribe), hex("90 04 00 01 00 87"));
+    let publish = |name| packet("32", &format!("{} 00 01 00", string(name)));
+    assert_eq!(v5.send(&bench, &publish("secret/b")), hex("40 03 00 01 87"));
+    assert_eq!(v5.send(&bench, &publish("secret/c")), hex("40 03 00 01 10"));
+    let will = format!(
+        "00 04 'MQTT' 05 06 00 00 00 00 01 'c' 00 {} 00 01 'x'",
+        string("secret/c")
+    );
+    assert_eq!(
+        bench.client().send(&bench, &packet("10", &will)),
+        hex("20 03 00 87 00")
     );
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use routing::permission::key_pattern;
 use routing::{
-    AuthError, Broker, ConnectionId, Credentials, Frontend, Identity, Name, OutBuf, Peer,
-    Permissions, Request, Response, Timestamp,
+    AuthError, BUS, Broker, ConnectionId, Credentials, Frontend, Identity, Name, OutBuf, Peer,
+    Permissions, Request, Response, SaslReply, SaslStep, Timestamp, TopicPermissions,
 };
 
 use crate::wire::hex::hex;
@@ -19,6 +20,8 @@ pub(super) struct Bench {
     pub(super) now: Timestamp,
     /// Patterns of the user's write and read rights.
     pub(super) rights: (&'static str, &'static str),
+    /// Patterns of what it may not write and read on the bus.
+    pub(super) except: Option<(&'static str, &'static str)>,
     /// The user whose password is wrong.
     pub(super) stranger: &'static str,
 }
@@ -34,6 +37,7 @@ impl Bench {
             settings: Settings::default(),
             now: Timestamp(1_700_000_000_000),
             rights: (".*", ".*"),
+            except: None,
             stranger: "stranger",
         }
     }
@@ -83,6 +87,20 @@ impl Bench {
         self.broker.handle_timeout(self.now);
     }
 
+    /// A mechanism in which the client says its name, is asked `?`, and must answer `!`.
+    fn step(&self, step: &SaslStep) -> Result<SaslReply, AuthError> {
+        if step.is_first {
+            return Ok(SaslReply::Challenge(Bytes::from_static(b"?")));
+        }
+        if step.data != "!" {
+            return Err(AuthError::BadCredentials);
+        }
+        Ok(SaslReply::Done {
+            identity: self.identity("alice".into()),
+            data: Bytes::from_static(b"ok"),
+        })
+    }
+
     fn identify(&self, credentials: &Credentials) -> Result<Arc<Identity>, AuthError> {
         let user: Name = match credentials {
             Credentials::Anonymous => "anonymous".into(),
@@ -91,18 +109,32 @@ impl Bench {
             }
             Credentials::Password { user, .. } => user.clone(),
         };
+        Ok(self.identity(user))
+    }
+
+    fn identity(&self, user: Name) -> Arc<Identity> {
         let pattern = |text: &str| regex::Regex::new(text).unwrap();
         let permissions = Permissions {
             configure: pattern(""),
             write: pattern(self.rights.0),
             read: pattern(self.rights.1),
         };
-        Ok(Arc::new(Identity {
+        let topics = self.except.map(|(write, read)| {
+            let patterns = TopicPermissions {
+                write: pattern(".*"),
+                read: pattern(".*"),
+                write_except: Some(key_pattern(write, "u", "/").unwrap()),
+                read_except: Some(key_pattern(read, "u", "/").unwrap()),
+            };
+            (("/".into(), BUS.into()), patterns)
+        });
+        Arc::new(Identity {
             user,
             tags: vec![],
             default_vhost: "/".into(),
             permissions: HashMap::from([("/".into(), permissions)]),
-        }))
+            topic_permissions: topics.into_iter().collect(),
+        })
     }
 }
 
@@ -123,8 +155,13 @@ impl Client {
         self.input.extend_from_slice(bytes);
         self.connection
             .handle_input(bench.now, &mut self.input, &mut self.out);
-        while let Some(Request::Authenticate(credentials)) = self.connection.poll_request() {
-            let response = Response::Authenticated(bench.identify(&credentials));
+        while let Some(request) = self.connection.poll_request() {
+            let response = match request {
+                Request::Authenticate(credentials) => {
+                    Response::Authenticated(bench.identify(&credentials))
+                }
+                Request::Sasl(step) => Response::Sasl(bench.step(&step)),
+            };
             self.connection
                 .handle_response(bench.now, response, &mut self.out);
             self.connection

@@ -8,8 +8,13 @@
 //! | `PUBLISH $reply/q` | the queue `q`, through the default exchange |
 //! | pattern | [`Glob`] |
 //! | shard channel | a name space that only Redis sees |
+//! | list | a queue, see [`list`] |
 //! | `PUBLISH` | `write` on the bus exchange, or on `amq.default` for `$reply/` |
 //! | `SUBSCRIBE`, `PSUBSCRIBE`, `SSUBSCRIBE` | `read` on the bus exchange |
+
+mod list;
+
+pub(crate) use list::{Held, List, NewList, Side};
 
 use std::sync::Arc;
 
@@ -18,8 +23,9 @@ use routing::queue::Enqueue;
 use routing::reply::REPLY_PREFIX;
 use routing::table::BUS;
 use routing::{
-    Access, Address, Broker, Glob, Identity, KeyForm, MessageBuilder, Name, Origin, Properties,
-    Published, Publisher, Subscriber, Timestamp, VHost,
+    Access, Address, Broker, ChannelFilter, ConnectionId, Glob, Identity, KeyForm, Lsn,
+    MessageBuilder, Name, OpenSubscriber, Origin, Outbox, Properties, Published, Publisher,
+    Session, SessionOpened, Subscriber, Timestamp, VHost,
 };
 
 use crate::command::Kind;
@@ -52,6 +58,8 @@ pub(crate) fn is_open(channel: &[u8]) -> bool {
 pub(crate) struct Bus {
     publisher: Publisher,
     subscriber: Arc<Subscriber>,
+    identity: Arc<Identity>,
+    connection: ConnectionId,
     may_read: bool,
     may_write: bool,
     may_reply: bool,
@@ -63,8 +71,9 @@ impl Bus {
     pub(crate) fn enter(
         broker: &Broker,
         vhost: &Name,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         subscriber: &Arc<Subscriber>,
+        connection: ConnectionId,
     ) -> Result<Self, Error> {
         let vhost = broker
             .vhost(vhost)
@@ -77,6 +86,8 @@ impl Bus {
             may_write: may(Access::Write, BUS),
             may_reply: may(Access::Write, DEFAULT_EXCHANGE),
             subscriber: Arc::clone(subscriber),
+            identity: Arc::clone(identity),
+            connection,
             publisher: Publisher::new(vhost),
         })
     }
@@ -104,7 +115,7 @@ impl Bus {
         now: Timestamp,
         channel: &Bytes,
         payload: Bytes,
-    ) -> Result<u64, Error> {
+    ) -> Result<Receivers, Error> {
         let retained = channel
             .strip_prefix(RETAIN_PREFIX)
             .map(|rest| channel.slice_ref(rest));
@@ -137,7 +148,7 @@ impl Bus {
         now: Timestamp,
         channel: Bytes,
         payload: Bytes,
-    ) -> Result<u64, Error> {
+    ) -> Result<Receivers, Error> {
         if !self.may_write {
             return Err(Error::ChannelDenied);
         }
@@ -160,22 +171,70 @@ impl Bus {
         self.publisher.flush();
     }
 
-    pub(crate) fn subscribe(&self, kind: Kind, name: &Bytes) {
-        let (vhost, subscriber) = (self.vhost(), &self.subscriber);
-        match kind {
-            Kind::Channel => vhost.subscribe_channel(subscriber, name.clone()),
-            Kind::Pattern => vhost.subscribe_glob(subscriber, Glob::new(name.clone())),
-            Kind::ShardChannel => vhost.subscribe_shard_channel(subscriber, name.clone()),
+    /// Opens the session of a subscriber that is to miss nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when the virtual host has `sessions_max` sessions.
+    pub(crate) fn open_subscriber(
+        &mut self,
+        now: Timestamp,
+        open: &OpenSubscriber,
+        sessions_max: usize,
+    ) -> Result<SessionOpened, Error> {
+        let limit = Error::Limit {
+            what: "sessions",
+            max: sessions_max,
+        };
+        let vhost = Arc::clone(self.vhost());
+        if vhost.session_count() >= sessions_max {
+            return Err(limit);
         }
+        let opened = vhost.open_subscriber(now, open, &mut self.publisher.wakes);
+        opened.map_err(|_| limit)
     }
 
-    pub(crate) fn unsubscribe(&self, kind: Kind, name: &Bytes) {
-        let (vhost, id) = (self.vhost(), self.subscriber.id);
-        match kind {
-            Kind::Channel => vhost.unsubscribe_channel(id, name),
-            Kind::Pattern => vhost.unsubscribe_glob(id, &Glob::new(name.clone())),
-            Kind::ShardChannel => vhost.unsubscribe_shard_channel(id, name),
+    /// From now on the bus knows this connection as another subscriber.
+    pub(crate) fn set_subscriber(&mut self, subscriber: &Arc<Subscriber>) {
+        self.subscriber = Arc::clone(subscriber);
+    }
+
+    /// Subscribes a session; returns where the record of it ends.
+    pub(crate) fn subscribe_kept(
+        &self,
+        session: &Session,
+        filters: &[ChannelFilter],
+    ) -> Option<Lsn> {
+        self.vhost().subscribe_kept(session, filters)
+    }
+
+    pub(crate) fn unsubscribe_kept(&self, session: &Session, filters: &[ChannelFilter]) {
+        self.vhost().unsubscribe_kept(session, filters);
+    }
+
+    /// Whether something was just published to a receiver that is full, and this connection is to
+    /// wait for it.
+    pub(crate) fn has_to_wait(&mut self) -> bool {
+        if !self.publisher.wakes.has_full() {
+            return false;
         }
+        self.publisher.flush();
+        let own = &self.subscriber.outbox;
+        self.held_by().is_some_and(|full| full.wait_for_room(own))
+    }
+
+    /// The receiver that was full, for whose sake this connection is held up.
+    pub(crate) const fn held_by(&self) -> Option<&Arc<Outbox>> {
+        self.publisher.held_by()
+    }
+
+    /// Subscribes to all of them at once.
+    pub(crate) fn subscribe(&self, filters: &[ChannelFilter]) {
+        self.vhost().subscribe_channels(&self.subscriber, filters);
+    }
+
+    pub(crate) fn unsubscribe(&self, filters: &[ChannelFilter]) {
+        self.vhost()
+            .unsubscribe_channels(self.subscriber.id, filters);
     }
 
     /// Channels with an exact subscriber of this kind, of those that match, in order.
@@ -203,11 +262,31 @@ impl Bus {
     }
 }
 
-fn receivers(published: Published) -> Result<u64, Error> {
+/// A name as the core has it.
+pub(crate) fn filter(kind: Kind, name: &Bytes) -> ChannelFilter {
+    match kind {
+        Kind::Channel => ChannelFilter::Channel(name.clone()),
+        Kind::Pattern => ChannelFilter::Glob(Glob::new(name.clone())),
+        Kind::ShardChannel => ChannelFilter::ShardChannel(name.clone()),
+    }
+}
+
+/// Who received a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receivers {
+    pub(crate) count: u64,
+    /// It is safe for those who are to miss nothing once the journal is durable up to here.
+    pub(crate) lsn: Option<Lsn>,
+}
+
+fn receivers(published: Published) -> Result<Receivers, Error> {
     if published.rejected && published.receivers == 0 {
         return Err(Error::Full);
     }
-    Ok(published.receivers)
+    Ok(Receivers {
+        count: published.receivers,
+        lsn: published.lsn,
+    })
 }
 
 /// The core's refusals in Redis's words. Publishing can only meet the first; the others belong to
@@ -227,6 +306,7 @@ fn refused(error: &routing::Error) -> Error {
         | Core::Internal { .. }
         | Core::InvalidArgument { .. }
         | Core::UnfitQueue { .. }
+        | Core::Invalid { .. }
         | Core::NotImplemented { .. } => Error::ChannelDenied,
     }
 }

@@ -1,0 +1,239 @@
+//! A queue as a list with two ends: what Redis's list commands are views onto.
+//!
+//! Consumers and `basic.publish` use the head and the tail as ever; here messages are also put
+//! before the head and taken from the tail. What is put before the head gets a sequence number
+//! below all others, so its place survives a restart like any other.
+
+use std::sync::Arc;
+
+use super::{Consumer, Enqueue, Enqueued, Entry, Queue, State};
+use crate::death::DeathReason;
+use crate::delivery::Delivery;
+use crate::error::Error;
+use crate::ids::{ConsumerId, Seq};
+use crate::journal::Lsn;
+use crate::message::Message;
+use crate::outbox::Wakes;
+use crate::time::Timestamp;
+
+/// An end of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where consumers take from.
+    Head,
+    /// Where publishers put.
+    Tail,
+}
+
+/// What became of messages that were put at an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutAtEnd {
+    /// Whether all were taken; those before the first that was refused are in the queue.
+    pub outcome: Enqueued,
+    /// Messages in the queue then, before any consumer took one.
+    pub messages: usize,
+    /// They are safe once the journal is durable up to here; none when nothing needs to be.
+    pub lsn: Option<Lsn>,
+}
+
+impl Queue {
+    /// Puts messages at an end, one after the other, before any consumer takes one.
+    pub fn put_at(
+        self: &Arc<Self>,
+        now: Timestamp,
+        end: End,
+        messages: &[Arc<Message>],
+        wakes: &mut Wakes,
+    ) -> PutAtEnd {
+        self.locked(now, wakes, |state, wakes| {
+            let mut put = PutAtEnd {
+                outcome: Enqueued::Accepted,
+                messages: 0,
+                lsn: None,
+            };
+            if state.is_deleted {
+                put.outcome = Enqueued::Gone;
+                return put;
+            }
+            state.used_at = now;
+            for message in messages {
+                if self.refuses(state, message) {
+                    put.outcome = Enqueued::Rejected;
+                    break;
+                }
+                put.lsn = self.put_one(state, now, end, message, wakes).or(put.lsn);
+            }
+            put.messages = state.ready.len();
+            self.pump_locked(state, now, wakes);
+            self.drop_surplus(state);
+            put
+        })
+    }
+
+    fn put_one(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        end: End,
+        message: &Arc<Message>,
+        wakes: &mut Wakes,
+    ) -> Option<Lsn> {
+        let mut entry = match end {
+            End::Tail => self.next_entry(state, now, message, message.qos),
+            End::Head => {
+                state.first_seq -= 1;
+                self.entry_at(Seq(state.first_seq), now, message, message.qos)
+            }
+        };
+        let mut enqueue = Enqueue::new(wakes);
+        self.journal_message(&mut state.scratch, &mut entry, &mut enqueue);
+        entry.message = entry.message.compact();
+        state.ready.put_back(entry);
+        enqueue.end
+    }
+
+    /// Takes up to `count` messages from an end; they are gone.
+    pub fn take_at(self: &Arc<Self>, now: Timestamp, end: End, count: usize) -> Vec<Arc<Message>> {
+        self.locked(now, &mut Wakes::default(), |state, _| {
+            state.used_at = now;
+            let mut taken = Vec::new();
+            while taken.len() < count
+                && let Some(entry) = self.pop_at(state, now, end)
+            {
+                taken.push(entry);
+            }
+            self.forget(state, &taken);
+            taken.into_iter().map(|entry| entry.message).collect()
+        })
+    }
+
+    /// Takes one message from an end, unsettled for `owner`.
+    pub fn hold_at(
+        self: &Arc<Self>,
+        now: Timestamp,
+        end: End,
+        owner: ConsumerId,
+    ) -> Option<Delivery> {
+        self.locked(now, &mut Wakes::default(), |state, _| {
+            state.used_at = now;
+            let entry = self.pop_at(state, now, end)?;
+            let delivery = self.delivery(&entry, owner, 0, true);
+            self.taken(state, entry, owner, true);
+            Some(delivery)
+        })
+    }
+
+    /// Adds a consumer that takes from the tail.
+    ///
+    /// # Errors
+    /// As [`Queue::consume`].
+    pub fn consume_from_tail(
+        self: &Arc<Self>,
+        now: Timestamp,
+        consumer: Consumer,
+        wakes: &mut Wakes,
+    ) -> Result<(), Error> {
+        self.consume_at(now, End::Tail, consumer, wakes)
+    }
+
+    /// Up to `count` messages in order from the head, after the first `start`, left where they
+    /// are.
+    #[must_use]
+    pub fn peek(&self, start: usize, count: usize) -> Vec<Arc<Message>> {
+        let state = self.state.lock();
+        let entries = state.ready.range(start, count);
+        let messages = entries.iter().map(|entry| Arc::clone(&entry.message));
+        messages.collect()
+    }
+
+    /// Removes up to `max` messages with this payload, looking from one end; returns how many.
+    pub fn remove_equal(
+        self: &Arc<Self>,
+        now: Timestamp,
+        from: End,
+        max: usize,
+        payload: &[u8],
+    ) -> usize {
+        self.locked(now, &mut Wakes::default(), |state, _| {
+            state.used_at = now;
+            let is_equal = |entry: &Entry| entry.message.payload == payload;
+            let removed = state.ready.extract(from, max, is_equal);
+            self.forget(state, &removed);
+            removed.len()
+        })
+    }
+
+    /// Removes so many messages from the head and so many from the tail.
+    pub fn trim(self: &Arc<Self>, now: Timestamp, head: usize, tail: usize) {
+        self.locked(now, &mut Wakes::default(), |state, _| {
+            state.used_at = now;
+            let mut removed = Vec::new();
+            removed.extend((0..head.min(state.ready.len())).map_while(|_| state.ready.pop()));
+            removed.extend((0..tail.min(state.ready.len())).map_while(|_| state.ready.pop_last()));
+            self.forget(state, &removed);
+        });
+    }
+
+    /// What changes with every message that comes or goes: to find out whether one did.
+    #[must_use]
+    pub fn revision(&self) -> (u64, u64, usize) {
+        let state = self.state.lock();
+        (state.first_seq, state.next_seq, state.ready.len())
+    }
+
+    fn pop_at(self: &Arc<Self>, state: &mut State, now: Timestamp, end: End) -> Option<Entry> {
+        self.drop_expired(state, now);
+        if end == End::Head {
+            return state.ready.pop();
+        }
+        loop {
+            let entry = state.ready.pop_last()?;
+            if !entry.is_expired(now) {
+                return Some(entry);
+            }
+            self.let_die(state, entry, DeathReason::Expired);
+        }
+    }
+
+    /// Journals that these are gone.
+    fn forget(&self, state: &mut State, entries: &[Entry]) {
+        let kept = entries.iter().filter(|entry| entry.body.is_some());
+        let seqs = kept.map(|entry| entry.seq).collect::<Vec<_>>();
+        self.journal_settled(state, &seqs);
+    }
+
+    /// Serves the next consumer if it takes from the tail; false when it does not, or cannot.
+    pub(super) fn serve_tail(
+        self: &Arc<Self>,
+        state: &mut State,
+        now: Timestamp,
+        wakes: &mut Wakes,
+    ) -> bool {
+        let Some(consumer) = state.consumers.next_at_tail() else {
+            return false;
+        };
+        let Some(entry) = self.pop_at(state, now, End::Tail) else {
+            return false;
+        };
+        let given = consumer.try_give(wakes, &|consumer: &Consumer| {
+            self.delivery(&entry, consumer.id, consumer.token, consumer.acknowledges)
+        });
+        if given {
+            self.taken(state, entry, consumer.id, consumer.acknowledges);
+        } else {
+            state.ready.put_back(entry);
+        }
+        given
+    }
+}
+
+impl End {
+    /// The opposite one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Head => Self::Tail,
+            Self::Tail => Self::Head,
+        }
+    }
+}

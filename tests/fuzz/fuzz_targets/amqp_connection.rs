@@ -1,0 +1,5 @@
+//! Two AMQP connections on one broker, told what happens to them.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::fuzz::amqp_connection(data));
