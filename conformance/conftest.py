@@ -9,6 +9,10 @@ from support.clients import Clients
 from support.gateway import Gateway, RunningServers
 
 
+def pytest_addoption(parser):
+    parser.addoption("--store-instructions", action="store_true", help="write what each hot path costs now")
+
+
 @pytest.fixture(scope="session")
 def lan_ports():
     """The UDP ports of the outgoing and of the incoming link."""

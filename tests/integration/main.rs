@@ -5,6 +5,7 @@
 mod across;
 mod corpus;
 mod durability;
+mod load;
 mod many;
 mod mqtt;
 mod reload;

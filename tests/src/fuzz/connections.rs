@@ -170,7 +170,7 @@ impl<F: Frontend> Client<F> {
 /// A user who may do everything: what is forbidden is not reached. Made once, since compiling its
 /// patterns takes longer than most scripts.
 #[expect(clippy::expect_used, reason = "a constant pattern")]
-static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
+pub static IDENTITY: LazyLock<Arc<Identity>> = LazyLock::new(|| {
     let all = || Regex::new(".*").expect("a pattern");
     let permissions = Permissions {
         configure: all(),

@@ -10,7 +10,7 @@ mod frames;
 mod packets;
 mod requests;
 
-pub use connections::{amqp_connection, mqtt_connection, resp_connection};
+pub use connections::{IDENTITY, amqp_connection, mqtt_connection, resp_connection};
 pub use frames::amqp_frames;
 pub use packets::mqtt_packets;
 pub use requests::resp_requests;
