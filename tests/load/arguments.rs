@@ -76,7 +76,7 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..))]
     payload: u32,
     /// Messages of one publisher in flight
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000000))]
     window: u32,
     /// Messages of one write
     #[arg(long, default_value_t = 50)]
