@@ -88,7 +88,7 @@ struct Driver<F: Frontend, S> {
     input: BytesMut,
     /// What the next read asks for.
     read_bytes: usize,
-    /// There is input that the front did not want yet.
+    /// The front did not want what there is yet, be it in `input` or set aside by the front.
     input_waits: bool,
     out: OutBuf,
     /// The request that is being answered.
@@ -165,7 +165,8 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         let is_held = self.is_held();
         if is_due && !is_held {
             self.front.handle_input(now, &mut self.input, &mut self.out);
-            self.input_waits = !self.input.is_empty() && self.is_held();
+            // Also without input left: the front may have set aside what it cannot do yet.
+            self.input_waits = self.is_held();
         } else {
             self.input_waits = is_due;
         }

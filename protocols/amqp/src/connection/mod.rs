@@ -520,6 +520,8 @@ impl Frontend for Connection {
         }
         self.unblock_if_room(now, out);
         self.close_overdue(now, out);
+        // What an overdue channel gave back may have gone to others, who are to be woken.
+        self.end_batch(now, out);
         if self.peer_gone_at().is_some_and(|at| at <= now) {
             self.release(now);
             self.state = State::Closed;

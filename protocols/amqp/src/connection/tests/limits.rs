@@ -102,6 +102,35 @@ fn a_delivery_that_is_not_acknowledged_in_time_closes_its_channel_and_goes_back(
     assert_eq!((queue.status().messages, queue.unsettled()), (1, 0));
 }
 
+/// Notes that it was woken.
+#[derive(Default)]
+struct Alarm(AtomicBool);
+
+impl std::task::Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_gets_an_overdue_delivery_next_is_woken_at_once() {
+    let broker = broker();
+    let mut client = silent(&broker, &[]);
+    let mut other = Client::open(&broker);
+    other.send(&consume("q", "t", 0));
+    let alarm = Arc::new(Alarm::default());
+    let waker = Arc::clone(&alarm).into();
+    let outbox = Arc::clone(other.connection.outbox());
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(
+        outbox
+            .poll_stirred(other.connection.id, &mut context)
+            .is_pending()
+    );
+    client.timeout_at(NOW.plus_ms(500));
+    assert!(alarm.0.load(Ordering::SeqCst));
+}
+
 #[test]
 fn an_acknowledged_delivery_times_nobody_out() {
     let broker = broker();
