@@ -3,6 +3,8 @@
 //! Entries are applied in journal order on top of a checkpoint that may be newer than they are:
 //! each knows from identities and sequence numbers whether it has been applied already.
 
+mod commits;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::broker::Broker;
 use crate::delay::Delays;
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, Seq, SessionId};
-use crate::journal::{DecodeError, Entry, Lsn, decode};
+use crate::journal::{CommitId, DecodeError, Entry, Lsn, Role, decode};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
@@ -33,6 +35,8 @@ pub struct Recovery<'a> {
     delays: HashMap<QueueId, Arc<Delays>>,
     sessions: HashMap<SessionId, Arc<Session>>,
     bodies: HashMap<Lsn, Arc<Message>>,
+    /// Commits whose end has not been seen.
+    open_commits: HashMap<CommitId, commits::OpenCommit>,
     /// Bodies that are named but could not be read.
     missing: u64,
 }
@@ -50,6 +54,7 @@ impl<'a> Recovery<'a> {
             delays: HashMap::new(),
             sessions: HashMap::new(),
             bodies: HashMap::new(),
+            open_commits: HashMap::new(),
             missing: 0,
         }
     }
@@ -59,15 +64,25 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// When the record cannot be read: written by a newer version.
     pub fn apply(&mut self, record: Bytes, at: Lsn) -> Result<(), DecodeError> {
-        let entry = decode(record, self.broker.origins())?;
-        self.apply_entry(entry, at);
+        match Role::of(record) {
+            Role::Single(record) => {
+                let entry = decode(record, self.broker.origins())?;
+                self.apply_entry(entry, at);
+            }
+            Role::Part(commit, record) => {
+                let entry = decode(record, self.broker.origins())?;
+                self.apply_part(commit, entry, at);
+            }
+            Role::End(commit) => self.end_commit(commit),
+        }
         Ok(())
     }
 
     /// Ends the recovery: sets timers. Returns how many messages could not be brought back because
     /// their bodies are gone; anything but 0 is damage.
     #[must_use]
-    pub fn finish(self, now: Timestamp) -> u64 {
+    pub fn finish(mut self, now: Timestamp) -> u64 {
+        self.undo_open_commits();
         self.broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = false);
