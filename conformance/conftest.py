@@ -49,13 +49,13 @@ def clients(gateway, lan_ports):
 
 @pytest.fixture
 def start_gateway(tmp_path):
-    """Starts gateways of the case's own: `start_gateway(config)`."""
+    """Starts gateways of the case's own: `start_gateway(config)`; `binds` are addresses by listener."""
     started = []
 
-    def start(config: str = "") -> Gateway:
+    def start(config: str = "", binds: dict[str, str] | None = None) -> Gateway:
         directory = tmp_path / f"gateway{len(started)}"
         directory.mkdir()
-        started.append(Gateway(directory, config))
+        started.append(Gateway(directory, config, binds))
         return started[-1].start()
 
     yield start

@@ -34,11 +34,13 @@ def hash_password(password: str) -> str:
 class Gateway:
     """A gateway with its own directory, which outlives restarts.
 
-    `config` is the text of its configuration file; ports and data directory are given by `--set`.
+    `config` is the text of its configuration file; ports and data directory are given by `--set`, and so are other
+    addresses than a free port, by listener (`binds`).
     """
 
-    def __init__(self, directory: Path, config: str = ""):
+    def __init__(self, directory: Path, config: str = "", binds: dict[str, str] | None = None):
         self.directory = directory
+        self._binds = {name: "127.0.0.1:0" for name in _PROTOCOLS} | (binds or {})
         self.log_path = directory / "busbar.log"
         self.ports: dict[str, int] = {}
         self._config_path = directory / "busbar.toml"
@@ -98,7 +100,7 @@ class Gateway:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     def _command(self) -> list[str]:
-        settings = {f"listeners.{name}.bind": "127.0.0.1:0" for name in _PROTOCOLS}
+        settings = {f"listeners.{name}.bind": address for name, address in self._binds.items()}
         settings["storage.data_dir"] = str(self.directory / "data")
         command = [str(binary()), "--config", str(self._config_path)]
         for key, value in settings.items():

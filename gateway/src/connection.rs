@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use tracing::info;
 
 use crate::auth::{Anonymous, Exchange};
 use crate::gateway::Shared;
@@ -195,6 +196,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         if self.has_timer() && self.sleep.as_mut().poll(cx).is_ready() {
             let slept_until = self.sleep.deadline();
             if self.stalled_until.is_some_and(|until| until <= slept_until) {
+                info!(peer = ?self.peer.address, "takes nothing of what waits for it: write_timeout");
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             ready.timer = true;

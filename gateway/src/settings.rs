@@ -123,6 +123,7 @@ pub fn mqtt(
         queued_bytes_max: queued_bytes_max(config),
         packet_timeout_ms: ms(keys.packet_timeout),
         reason_strings: keys.reason_strings,
+        tell_missing_rights: keys.tell_missing_rights,
         counters: Arc::clone(counters),
         topic_alias_max: keys.topic_alias_max,
         topic_alias_out_max: keys.topic_alias_out_max,

@@ -12,5 +12,6 @@ mod mqtt;
 mod reload;
 mod requirements;
 mod shutdown;
+mod slow;
 mod tidy;
 mod transports;

@@ -1,6 +1,6 @@
 //! MQTT through a whole gateway: what the state machine alone does not show.
 
-use tests::TestGateway;
+use tests::{RawClient, TestGateway};
 
 #[test]
 fn scram_proves_both_ends_to_each_other() {
@@ -58,47 +58,35 @@ fn the_gateway_says_how_it_is_under_sys() {
     client
         .send(b"\x82\x20\x00\x01\x00\x1B$SYS/broker/clients/maximum\x00")
         .expect(b"\x90\x03\x00\x01\x00");
-    // At once what was said last, and anew when it changes.
+    // What was said last, and anew when it changes. Whether that was before the SUBSCRIBE, and how
+    // often, depends on the machine; that it comes to 1, and with another client to 2, does not.
     let publish = |flags: u8, value: u8| {
         let mut publish = vec![0x30 | flags, 0x1E, 0, 0x1B];
         publish.extend(b"$SYS/broker/clients/maximum");
         publish.push(value);
         publish
     };
-    let mut got = vec![0; 32];
-    client.receive(&mut got);
-    if got == publish(1, b'0') {
-        client.expect(&publish(0, b'1'));
-    } else {
-        assert_eq!(got, publish(1, b'1'));
-    }
-    gateway.stop();
-}
-
-#[test]
-fn a_client_that_never_reads_is_cut_off() {
-    let data = tempfile::tempdir().unwrap();
-    let settings = ["listeners.mqtt.write_timeout = \"300ms\""];
-    let gateway = TestGateway::start(data.path(), &settings);
-    // Its will says when it is cut off.
-    let mut deaf = gateway.connect("mqtt");
-    deaf.send(b"\x10\x13\x00\x04MQTT\x04\x06\x00\x00\x00\x01a\x00\x01w\x00\x01x")
-        .expect(b"\x20\x02\x00\x00");
-    deaf.send(b"\x82\x06\x00\x01\x00\x01t\x00")
-        .expect(b"\x90\x03\x00\x01\x00");
-    let mut publisher = gateway.connect("mqtt");
-    publisher
+    let mut said = b'0';
+    let mut hear = |client: &mut RawClient, awaited: u8| {
+        while said < awaited {
+            let mut got = vec![0; 32];
+            client.receive(&mut got);
+            let (flags, value) = (got[0] & 1, got[31]);
+            assert_eq!(got, publish(flags, value));
+            assert!((said..=awaited).contains(&value), "{value} after {said}");
+            said = value;
+        }
+    };
+    hear(&mut client, b'1');
+    let mut second = gateway.connect("mqtt");
+    second
         .send(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01b")
         .expect(b"\x20\x02\x00\x00");
-    publisher
-        .send(b"\x82\x06\x00\x01\x00\x01w\x00")
-        .expect(b"\x90\x03\x00\x01\x00");
-    // More than the sockets hold: 20 MB, 100,000 bytes at a time.
-    let mut publish = b"\x30\xA3\x8D\x06\x00\x01t".to_vec();
-    publish.resize(4 + 100_003, b'x');
-    for _ in 0..200 {
-        publisher.send(&publish);
-    }
-    publisher.expect(b"\x30\x04\x00\x01wx");
+    hear(&mut client, b'2');
+    // Kept for who comes later.
+    second
+        .send(b"\x82\x20\x00\x01\x00\x1B$SYS/broker/clients/maximum\x00")
+        .expect(b"\x90\x03\x00\x01\x00")
+        .expect(&publish(1, b'2'));
     gateway.stop();
 }

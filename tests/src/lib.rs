@@ -190,6 +190,38 @@ impl RawClient {
         self.0.read_exact(into).expect("as many bytes");
     }
 
+    /// Sends bytes one by one, each after `pace` without a word of the gateway, until it ends the
+    /// connection. Returns how many it took and what it said.
+    ///
+    /// # Panics
+    /// When it waits for all of them.
+    #[expect(clippy::expect_used, clippy::panic, reason = "a test's assertion")]
+    pub fn drip(&mut self, bytes: &[u8], pace: Duration) -> (usize, Vec<u8>) {
+        self.0.set_read_timeout(Some(pace)).expect("a timeout");
+        let mut said = Vec::new();
+        for (sent, byte) in bytes.iter().enumerate() {
+            self.send(&[*byte]);
+            let mut next = [0; 256];
+            while let Ok(count) = self.0.read(&mut next) {
+                if count == 0 {
+                    return (sent + 1, said);
+                }
+                said.extend(next.iter().take(count));
+            }
+        }
+        panic!("the gateway waited for all {} bytes", bytes.len());
+    }
+
+    /// Sends the same bytes again and again and reads nothing, until the gateway ends the
+    /// connection or `bytes_max` are sent. Returns how many were.
+    pub fn pour(&mut self, bytes: &[u8], bytes_max: usize) -> usize {
+        let mut sent = 0;
+        while sent < bytes_max && self.0.write_all(bytes).is_ok() {
+            sent += bytes.len();
+        }
+        sent
+    }
+
     /// Expects the gateway to end the connection, whatever it says before and however it does it.
     ///
     /// # Panics

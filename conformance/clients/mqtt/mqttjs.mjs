@@ -1,8 +1,8 @@
-// MQTT.js, MQTT 5.
+// MQTT.js, MQTT 5. The second argument is another scheme than mqtt: ws for WebSockets.
 import assert from "node:assert";
 import mqtt from "mqtt";
 
-const url = `mqtt://127.0.0.1:${process.argv[2]}`;
+const url = `${process.argv[3] ?? "mqtt"}://127.0.0.1:${process.argv[2]}`;
 
 // A connected client whose messages wait until `receive` asks for them.
 async function connect(clientId, options = {}) {

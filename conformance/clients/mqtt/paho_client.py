@@ -1,4 +1,4 @@
-"""paho-mqtt for Python, MQTT 5."""
+"""paho-mqtt for Python, MQTT 5. A second argument is another transport than tcp: websockets; unix, with a path as port."""
 
 import queue
 import sys
@@ -7,7 +7,9 @@ import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-PORT = int(sys.argv[1])
+TRANSPORT = sys.argv[2] if len(sys.argv) > 2 else "tcp"
+# A Unix socket has a path and no port; paho wants one all the same.
+HOST, PORT = (sys.argv[1], 1883) if TRANSPORT == "unix" else ("127.0.0.1", int(sys.argv[1]))
 PATIENCE_S = 10
 
 
@@ -17,7 +19,7 @@ class Client:
     def __init__(self, client_id, clean=True, expiry_s=0, will=None):
         self.inbox, self._events = queue.Queue(), queue.Queue()
         self.paho = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5,
-                                reconnect_on_failure=False)
+                                transport=TRANSPORT, reconnect_on_failure=False)
         if will:
             self.paho.will_set(will, b"gone", 1)
         self.paho.on_connect = lambda _c, _d, flags, reason, _p: self._events.put((flags, reason))
@@ -25,7 +27,7 @@ class Client:
         self.paho.on_message = lambda _c, _d, message: self.inbox.put(message)
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = expiry_s
-        self.paho.connect("127.0.0.1", PORT, clean_start=clean, properties=properties)
+        self.paho.connect(HOST, PORT, clean_start=clean, properties=properties)
         self.paho.loop_start()
         flags, reason = self._events.get(timeout=PATIENCE_S)
         assert not reason.is_failure, reason

@@ -59,6 +59,9 @@ pub struct Mqtt {
     pub response_prefix: Option<String>,
     /// Whether MQTT 5 clients are told in words why something was refused.
     pub reason_strings: bool,
+    /// Whether MQTT 5 clients are told that a right is missing (0x87) or only that they are refused
+    /// (0x80).
+    pub tell_missing_rights: bool,
     /// How often the values under `$SYS/` are published; zero: never.
     pub sys_interval: Duration,
 }
@@ -69,7 +72,7 @@ impl Default for Mqtt {
             connect_timeout: Duration::from_secs(10),
             keep_alive_max: Duration::ZERO,
             receive_max: 20,
-            inflight_max: 512,
+            inflight_max: 20,
             unconfirmed_max: 65_535,
             queued_max: 1000,
             queued_bytes_max: 0,
@@ -89,6 +92,7 @@ impl Default for Mqtt {
             client_id_prefix: "auto-".to_owned(),
             response_prefix: None,
             reason_strings: false,
+            tell_missing_rights: true,
             sys_interval: Duration::from_secs(10),
         }
     }
@@ -164,6 +168,7 @@ impl Mqtt {
             ),
             client_id_prefix: of.text("client_id_prefix", &default.client_id_prefix),
             reason_strings: of.boolean("reason_strings", default.reason_strings),
+            tell_missing_rights: of.boolean("tell_missing_rights", default.tell_missing_rights),
             sys_interval: of.duration("sys_interval", Duration::ZERO..=DAY, default.sys_interval),
             response_prefix: Some(of.text("response_prefix", "")).filter(|it| !it.is_empty()),
         }

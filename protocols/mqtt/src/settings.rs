@@ -50,6 +50,9 @@ pub struct Settings {
     pub response_prefix: Option<Name>,
     /// Whether 5.0 clients are told in words why something was refused, unless they ask not to be.
     pub reason_strings: bool,
+    /// Whether 5.0 clients are told that a right is missing (0x87), or only that they are refused
+    /// (0x80).
+    pub tell_missing_rights: bool,
     /// What the assigned client identifiers begin with.
     pub client_id_prefix: Name,
     /// Messages that wait for one slow client.
@@ -65,7 +68,7 @@ impl Default for Settings {
             vhost: None,
             sizes: SizeLimits::default(),
             receive_max: 20,
-            inflight_max: 512,
+            inflight_max: 20,
             queued_max: 1000,
             queued_bytes_max: None,
             topic_alias_max: 10,
@@ -78,6 +81,7 @@ impl Default for Settings {
             unconfirmed_max: 65_535,
             response_prefix: None,
             reason_strings: false,
+            tell_missing_rights: true,
             client_id_prefix: "auto-".into(),
             outbox: OutboxLimits::default(),
             counters: Arc::default(),

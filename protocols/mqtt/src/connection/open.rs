@@ -189,6 +189,16 @@ impl Open {
         Ok(())
     }
 
+    /// A reason as this client is told it: it may not learn what others have rights to.
+    /// MQTT 5 §3.9.3, 0x80
+    pub(super) fn told(&self, reason: ReasonCode) -> ReasonCode {
+        if reason == ReasonCode::NOT_AUTHORIZED && !self.settings.tell_missing_rights {
+            ReasonCode::UNSPECIFIED_ERROR
+        } else {
+            reason
+        }
+    }
+
     /// An answer to a packet of the client: at once if nothing stands before it, so that a PUBREC
     /// or SUBACK leaves before the deliveries that follow from it.
     pub(super) fn answer(&mut self, lsn: Option<routing::Lsn>, answer: Answer, out: &mut OutBuf) {

@@ -58,7 +58,7 @@ impl Open {
         }
         let ack = Ack {
             packet_id,
-            reason: accepted.reason,
+            reason: self.told(accepted.reason),
         };
         if publish.qos == Qos::AtLeastOnce {
             let puback = self.final_answer(ack, PacketType::Puback);
@@ -89,8 +89,7 @@ impl Open {
         }
         // After the message: without it, a remembered identifier would swallow the repetition.
         let noted = self.session.receive(ack.packet_id.get());
-        // As in Mosquitto, PUBREC does not say that nobody has received the message.
-        let pubrec = Ack::success(ack.packet_id).encode(PacketType::Pubrec, self.version);
+        let pubrec = ack.encode(PacketType::Pubrec, self.version);
         self.answer(noted.lsn.or(lsn), Answer::Interim(pubrec), out);
     }
 

@@ -30,7 +30,7 @@ impl Open {
                     codes.push(ReasonCode(asked.options.qos.bits()));
                     lsn = lsn.max(recorded);
                 }
-                Err(reason) => codes.push(reason),
+                Err(reason) => codes.push(self.told(reason)),
             }
         }
         let packet = self.subscription_ack(PacketType::Suback, subscribe.packet_id, codes)?;

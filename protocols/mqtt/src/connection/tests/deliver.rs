@@ -228,7 +228,8 @@ fn a_large_fan_out_is_not_copied_and_has_the_same_bytes() {
 
 #[test]
 fn messages_of_one_qos_keep_their_order_c_order() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.settings.inflight_max = 300;
     let mut client = subscriber(&bench, 1);
     let mut publisher = bench.v4("p");
     let mut expected = Vec::new();

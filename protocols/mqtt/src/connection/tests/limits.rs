@@ -27,7 +27,10 @@ fn more_than_the_receive_maximum_ends_the_connection_mqtt_3_3_4_9() {
     bench.settings.receive_max = 2;
     let mut client = bench.v5("p");
     let two = "34 07 00 01 't' 00 01 00 'x' 34 07 00 01 't' 00 02 00 'x'";
-    assert_eq!(client.send(&bench, two), hex("50 02 00 01 50 02 00 02"));
+    assert_eq!(
+        client.send(&bench, two),
+        hex("50 03 00 01 10 50 03 00 02 10")
+    );
     // A repetition is no new message.
     assert_eq!(
         client.send(&bench, "3C 07 00 01 't' 00 02 00 'x'"),
@@ -36,7 +39,7 @@ fn more_than_the_receive_maximum_ends_the_connection_mqtt_3_3_4_9() {
     client.send(&bench, "62 02 00 01");
     assert_eq!(
         client.send(&bench, "34 07 00 01 't' 00 03 00 'x'"),
-        hex("50 02 00 03")
+        hex("50 03 00 03 10")
     );
     assert_eq!(
         client.send(&bench, "34 07 00 01 't' 00 04 00 'x'"),

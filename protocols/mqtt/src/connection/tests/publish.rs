@@ -4,20 +4,32 @@ use super::support::{Bench, packet};
 use crate::wire::hex::hex;
 
 #[test]
-fn nobody_to_receive_is_told_at_qos_1_in_5_0_only() {
+fn nobody_to_receive_is_told_in_5_0_only() {
     let bench = Bench::new();
-    assert_eq!(
-        bench.v5("p").send(&bench, "32 07 00 01 't' 04 D2 00 'x'"),
-        hex("40 03 04 D2 10")
-    );
-    assert_eq!(
-        bench.v4("q").send(&bench, "32 06 00 01 't' 04 D2 'x'"),
-        hex("40 02 04 D2")
-    );
-    assert_eq!(
-        bench.v5("p").send(&bench, "34 07 00 01 't' 04 D2 00 'x'"),
-        hex("50 02 04 D2")
-    );
+    let mut new = bench.v5("p");
+    let puback = new.send(&bench, "32 07 00 01 't' 04 D2 00 'x'");
+    assert_eq!(puback, hex("40 03 04 D2 10"));
+    // 0x10 is no failure: the exchange goes on.
+    let pubrec = new.send(&bench, "34 07 00 01 't' 04 D2 00 'x'");
+    assert_eq!(pubrec, hex("50 03 04 D2 10"));
+    assert_eq!(new.send(&bench, "62 02 04 D2"), hex("70 02 04 D2"));
+    let mut old = bench.v4("q");
+    let puback = old.send(&bench, "32 06 00 01 't' 04 D2 'x'");
+    assert_eq!(puback, hex("40 02 04 D2"));
+    let pubrec = old.send(&bench, "34 06 00 01 't' 04 D2 'x'");
+    assert_eq!(pubrec, hex("50 02 04 D2"));
+}
+
+#[test]
+fn somebody_who_is_away_is_somebody() {
+    let bench = Bench::new();
+    let lasting = "00 04 'MQTT' 05 00 00 3C 05 11 00 00 00 3C 00 01 'm'";
+    let mut away = bench.connected(lasting);
+    away.send(&bench, "82 07 00 01 00 00 01 't' 02");
+    away.lose(&bench);
+    let mut publisher = bench.v5("p");
+    let pubrec = publisher.send(&bench, "34 07 00 01 't' 00 07 00 'x'");
+    assert_eq!(pubrec, hex("50 02 00 07"));
 }
 
 #[test]

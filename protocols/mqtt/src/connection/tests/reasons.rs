@@ -32,7 +32,7 @@ fn a_refused_publish_is_explained() {
     );
     assert_eq!(
         client.send(&bench, "34 07 00 01 'x' 00 02 00 'x'"),
-        hex("50 02 00 02")
+        hex("50 03 00 02 10")
     );
 }
 
@@ -105,4 +105,21 @@ fn without_the_key_there_are_codes_alone() {
     let puback = client.send(&bench, "32 08 00 02 '$x' 00 01 00 'x'");
     assert_eq!(puback, hex("40 03 00 01 87"));
     assert_eq!(client.send(&bench, "C1 00"), hex("E0 01 81"));
+}
+
+#[test]
+fn that_a_right_is_missing_may_stay_untold() {
+    let mut bench = Bench::new();
+    bench.settings.tell_missing_rights = false;
+    bench.rights = ("^$", "^$");
+    let mut client = bench.connected(&connect(""));
+    let suback = client.send(&bench, &packet("82", "00 01 00 00 01 't' 02 00 02 'a#' 02"));
+    assert_eq!(suback, hex("E0 01 81"), "what is malformed is not hidden");
+    let mut client = bench.connected(&connect(""));
+    let suback = client.send(&bench, &packet("82", "00 01 00 00 01 't' 02"));
+    assert_eq!(suback, hex("90 04 00 01 00 80"));
+    let puback = client.send(&bench, "32 07 00 01 't' 00 01 00 'x'");
+    assert_eq!(puback, hex("40 03 00 01 80"));
+    let pubrec = client.send(&bench, "34 07 00 01 't' 00 02 00 'x'");
+    assert_eq!(pubrec, hex("50 03 00 02 80"));
 }

@@ -52,6 +52,23 @@ fn a_disconnect_with_another_reason_publishes_it() {
 }
 
 #[test]
+fn a_published_will_is_forgotten_mqtt_3_1_2_10() {
+    let mut bench = Bench::new();
+    let mut watcher = watcher(&bench);
+    bench.connected(&v5(0, 60)).lose(&bench);
+    bench.pass(1);
+    assert_eq!(watcher.recv(&bench), hex(WILL));
+    // Its session goes on without it: neither the next connection's end nor its own publishes it.
+    let without = "00 04 'MQTT' 05 00 00 3C 05 11 00 00 00 3C 00 01 'c'";
+    bench.connected(without).lose(&bench);
+    bench.pass(1);
+    assert_eq!(watcher.recv(&bench), "");
+    bench.pass(61_000);
+    assert!(bench.broker.vhost("/").unwrap().session("c").is_none());
+    assert_eq!(watcher.recv(&bench), "");
+}
+
+#[test]
 fn faults_and_silence_publish_it() {
     let mut bench = Bench::new();
     let mut watcher = watcher(&bench);
