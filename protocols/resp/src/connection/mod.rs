@@ -196,8 +196,11 @@ impl Connection {
             return;
         };
         // Only the first that waits is registered; the others follow it.
-        if has_held || !session.wait_durable(lsn) {
-            let reply = out.take_back(out.len() - before);
+        let len = out.len() - before;
+        if has_held {
+            self.held.hold_last(lsn, len);
+        } else if !session.wait_durable(lsn) {
+            let reply = out.take_back(len);
             self.held.hold(lsn, reply);
         }
     }
@@ -306,6 +309,7 @@ impl Connection {
     /// Gives the others their turn: wakes receivers, tells `CLIENT LIST` and `INFO`.
     fn end_batch(&mut self, now: Timestamp, out: &mut OutBuf) {
         self.session.flush();
+        self.held.end_batch();
         let requests = std::mem::take(&mut self.session.requests);
         if requests > 0 {
             self.server
