@@ -10,7 +10,7 @@ use routing::Glob;
 use super::{Call, write_help};
 
 use crate::error::Error;
-use crate::translate::{Receivers, filter, is_open};
+use crate::translate::{Receivers, filter};
 use crate::wire::request::Request;
 
 /// What can be subscribed to.
@@ -80,8 +80,8 @@ pub(super) fn ssubscribe(call: &mut Call<'_>, request: &Request) -> Result<(), E
 
 /// One channel that is not allowed refuses the whole command, before anything has happened.
 fn add(call: &mut Call<'_>, request: &Request, kind: Kind) -> Result<(), Error> {
-    let may_read = call.session.bus()?.may_read();
-    if !may_read || (kind == Kind::Channel && !request.args_from(1).all(is_open)) {
+    let bus = call.session.bus()?;
+    if !(1..request.len()).all(|index| bus.may_subscribe(kind, &request.bytes(index))) {
         return Err(Error::ChannelDenied);
     }
     let max = call.server.settings.subscriptions_max;

@@ -28,7 +28,8 @@ pub(super) fn is_subscribed(subs: &Subscriptions, message: &Message, matched: &M
 }
 
 /// Writes a message, unless its subscription has ended while it was on its way: the client has been
-/// told that nothing more will come. Returns whether it was written.
+/// told that nothing more will come. Returns whether it is done with; so is one that the user may
+/// not read.
 pub(super) fn write(
     session: &Session,
     message: &Arc<Message>,
@@ -48,6 +49,8 @@ pub(super) fn write(
     match matched {
         Matched::Channel => out.put_slice(push::message_head(session.version)),
         Matched::ShardChannel => out.put_slice(push::shard_message_head(session.version)),
+        // A pattern may match what its user may not read.
+        Matched::Glob(_) if !session.may_receive(channel) => return true,
         Matched::Glob(glob) => push::put_pattern_head(session.version, glob.as_bytes(), out),
         Matched::Filters { .. } => return false,
     }

@@ -512,8 +512,9 @@ impl Call<'_> {
             return Err(Error::NotInTransaction);
         }
         let asks_itself = spec.flags.has(Flags::LIST);
-        let may_not = (spec.flags.has(Flags::WRITE) && !login.bus.may_write())
-            || (spec.flags.has(Flags::READONLY) && !login.bus.may_read());
+        let rights = login.bus.rights();
+        let may_not = (spec.flags.has(Flags::WRITE) && !rights.may_write())
+            || (spec.flags.has(Flags::READONLY) && !rights.may_read());
         let is_denied = may_not && !asks_itself;
         if is_denied {
             let user = login.user.to_string();

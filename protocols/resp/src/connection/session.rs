@@ -306,12 +306,13 @@ impl Session {
     }
 
     fn rejoin_bus(&mut self) {
-        match &self.login {
-            Some(login) if login.bus.may_read() => {
-                login.bus.subscribe(&self.subscriptions.filters());
-            }
-            _ => self.subscriptions = Subscriptions::default(),
-        }
+        let Some(login) = &self.login else {
+            self.subscriptions = Subscriptions::default();
+            return;
+        };
+        self.subscriptions
+            .retain(|kind, name| login.bus.may_subscribe(kind, name));
+        login.bus.subscribe(&self.subscriptions.filters());
     }
 
     /// Wakes those who got something in this batch.
@@ -362,6 +363,12 @@ impl Session {
     pub(crate) fn bus(&mut self) -> Result<&mut Bus, Error> {
         let login = self.login.as_mut().ok_or(Error::AuthenticationRequired)?;
         Ok(&mut login.bus)
+    }
+
+    /// Whether what a pattern has matched is for this user.
+    pub(crate) fn may_receive(&self, channel: &Bytes) -> bool {
+        let login = self.login.as_ref();
+        login.is_none_or(|login| login.bus.rights().may_receive(channel))
     }
 
     /// Where deliveries for this connection wait.
@@ -471,6 +478,12 @@ impl Subscriptions {
     /// Whether it was there.
     pub(crate) fn remove(&mut self, kind: Kind, name: &[u8]) -> bool {
         self.of_mut(kind).remove(name)
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(Kind, &Bytes) -> bool) {
+        for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
+            self.of_mut(kind).retain(|name| is_kept(kind, name));
+        }
     }
 
     pub(crate) fn has(&self, kind: Kind, name: &[u8]) -> bool {

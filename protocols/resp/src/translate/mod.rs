@@ -11,10 +11,13 @@
 //! | list | a queue, see [`list`] |
 //! | `PUBLISH` | `write` on the bus exchange, or on `amq.default` for `$reply/` |
 //! | `SUBSCRIBE`, `PSUBSCRIBE`, `SSUBSCRIBE` | `read` on the bus exchange |
+//! | which channels | topic permissions of the bus exchange, see [`rights`] |
 
 mod list;
+mod rights;
 
-pub(crate) use list::{Held, List, NewList, Side};
+pub(crate) use list::{Held, List, NewList, Revision, Side};
+pub(crate) use rights::Rights;
 
 use std::sync::Arc;
 
@@ -23,9 +26,9 @@ use routing::queue::Enqueue;
 use routing::reply::REPLY_PREFIX;
 use routing::table::BUS;
 use routing::{
-    Access, Address, Broker, ChannelFilter, ConnectionId, Glob, Identity, KeyForm, Lsn,
-    MessageBuilder, Name, OpenSubscriber, Origin, Outbox, Properties, Published, Publisher,
-    Session, SessionOpened, Subscriber, Timestamp, VHost,
+    Address, Broker, ChannelFilter, ConnectionId, Glob, Identity, KeyForm, Lsn, MessageBuilder,
+    Name, OpenSubscriber, Origin, Outbox, Properties, Published, Publisher, Session, SessionOpened,
+    Subscriber, Timestamp, VHost,
 };
 
 use crate::command::Kind;
@@ -45,11 +48,8 @@ fn no_properties(_: &Bytes) -> Properties {
 /// Before a channel: the message becomes the retained value of the rest.
 const RETAIN_PREFIX: &[u8] = b"$retain/";
 
-/// The name by which rights to the default exchange are asked for.
-const DEFAULT_EXCHANGE: &str = "amq.default";
-
 /// Whether a channel may be subscribed to: nobody listens to other people's replies.
-pub(crate) fn is_open(channel: &[u8]) -> bool {
+fn is_open(channel: &[u8]) -> bool {
     !channel.starts_with(REPLY_PREFIX.as_bytes())
 }
 
@@ -60,9 +60,7 @@ pub(crate) struct Bus {
     subscriber: Arc<Subscriber>,
     identity: Arc<Identity>,
     connection: ConnectionId,
-    may_read: bool,
-    may_write: bool,
-    may_reply: bool,
+    rights: Rights,
 }
 
 impl Bus {
@@ -80,11 +78,8 @@ impl Bus {
             .filter(|vhost| identity.may_enter(&vhost.name));
         let vhost = vhost.ok_or(Error::WrongPassword)?;
         let vhost = Arc::clone(vhost);
-        let may = |access, exchange| identity.may(&vhost.name, access, exchange);
         Ok(Self {
-            may_read: may(Access::Read, BUS),
-            may_write: may(Access::Write, BUS),
-            may_reply: may(Access::Write, DEFAULT_EXCHANGE),
+            rights: Rights::of(identity, &vhost.name),
             subscriber: Arc::clone(subscriber),
             identity: Arc::clone(identity),
             connection,
@@ -96,14 +91,19 @@ impl Bus {
         self.publisher.vhost()
     }
 
-    /// Whether the user may subscribe.
-    pub(crate) const fn may_read(&self) -> bool {
-        self.may_read
+    /// The user.
+    pub(crate) const fn identity(&self) -> &Arc<Identity> {
+        &self.identity
     }
 
-    /// Whether the user may publish to the bus.
-    pub(crate) const fn may_write(&self) -> bool {
-        self.may_write
+    /// What the user may do on the bus.
+    pub(crate) const fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Whether the user may subscribe to a channel, or with a pattern.
+    pub(crate) fn may_subscribe(&self, kind: Kind, name: &Bytes) -> bool {
+        self.rights.may_subscribe(kind, name)
     }
 
     /// Publishes and counts the receivers.
@@ -125,9 +125,9 @@ impl Bus {
             .resolve(BUS.as_bytes(), address, KeyForm::Canonical);
         let to = to.map_err(|error| refused(&error))?;
         let is_allowed = if to.exchange.name.is_empty() {
-            self.may_reply
+            self.rights.write_default
         } else {
-            self.may_write
+            self.rights.may_publish(address)
         };
         if !is_allowed {
             return Err(Error::ChannelDenied);
@@ -149,7 +149,7 @@ impl Bus {
         channel: Bytes,
         payload: Bytes,
     ) -> Result<Receivers, Error> {
-        if !self.may_write {
+        if !self.rights.may_publish(&channel) {
             return Err(Error::ChannelDenied);
         }
         let message = self

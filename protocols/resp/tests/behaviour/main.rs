@@ -15,5 +15,6 @@ mod limits;
 mod login;
 mod slow;
 mod splits;
+mod topics;
 mod transcripts;
 mod world;
