@@ -4,6 +4,8 @@
 //! database. Expired keys leave before anything else happens, so nobody ever sees one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use routing::Timestamp;
@@ -20,9 +22,16 @@ pub(crate) struct Entry {
     pub(crate) value: Bytes,
     /// When it goes.
     pub(crate) expires_at: Option<Timestamp>,
-    /// Rises with every change to any key; tells `WATCH` that this one has changed.
+    /// Rises with every change to any key; makes moments of expiry distinct.
     version: u64,
 }
+
+/// Whether a key has changed since `WATCH` looked at it, even if it is again as it was.
+pub(crate) type Touched = Arc<AtomicBool>;
+
+/// Below so many watched keys the map of them is not looked through for those that nobody watches
+/// any more.
+const WATCHED_SWEEP_MIN: usize = 256;
 
 /// What a write does to a key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +55,10 @@ pub(crate) struct Keyspace {
     version: u64,
     keys_max: usize,
     bytes_max: usize,
+    /// Who watches which key; those who have stopped are dropped at the next change or sweep.
+    watched: HashMap<(u8, Bytes), Vec<Weak<AtomicBool>>>,
+    /// The number of watched keys at which the map is looked through.
+    sweep_at: usize,
 }
 
 impl Keyspace {
@@ -58,6 +71,39 @@ impl Keyspace {
             version: 0,
             keys_max,
             bytes_max,
+            watched: HashMap::new(),
+            sweep_at: WATCHED_SWEEP_MIN,
+        }
+    }
+
+    /// Watches a key, present or not, for as long as the answer is kept.
+    pub(crate) fn watch(&mut self, database: u8, key: &[u8]) -> Touched {
+        if self.watched.len() >= self.sweep_at {
+            self.watched.retain(|_, watchers| {
+                watchers.retain(|watcher| watcher.strong_count() > 0);
+                !watchers.is_empty()
+            });
+            // At most twice what is watched, and each sweep is paid for by as many new keys.
+            self.sweep_at = (2 * self.watched.len()).max(WATCHED_SWEEP_MIN);
+        }
+        let touched = Touched::default();
+        let key = (database, Bytes::copy_from_slice(key));
+        let watchers = self.watched.entry(key).or_default();
+        watchers.retain(|watcher| watcher.strong_count() > 0);
+        watchers.push(Arc::downgrade(&touched));
+        touched
+    }
+
+    /// Tells those who watch the key.
+    fn touch(&mut self, database: u8, key: &Bytes) {
+        if self.watched.is_empty() {
+            return;
+        }
+        let watchers = self.watched.remove(&(database, key.clone()));
+        for watcher in watchers.into_iter().flatten() {
+            if let Some(touched) = watcher.upgrade() {
+                touched.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -73,11 +119,6 @@ impl Keyspace {
 
     pub(crate) fn get(&self, database: u8, key: &[u8]) -> Option<&Entry> {
         self.databases.get(usize::from(database))?.get(key)
-    }
-
-    /// 0 for a key that is not there.
-    pub(crate) fn version(&self, database: u8, key: &[u8]) -> u64 {
-        self.get(database, key).map_or(0, |entry| entry.version)
     }
 
     /// Whether so many more keys and bytes fit.
@@ -120,6 +161,7 @@ impl Keyspace {
         self.remove(database, key);
         self.version += 1;
         let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        self.touch(database, &key);
         if let Some(at) = expires_at {
             self.expiries
                 .insert((at, self.version), (database, key.clone()));
@@ -153,6 +195,7 @@ impl Keyspace {
         if let Some(old) = old {
             self.expiries.remove(&old);
         }
+        self.touch(database, &key);
         if let Some(at) = expires_at {
             self.expiries.insert((at, version), (database, key));
         }
@@ -217,14 +260,19 @@ impl Keyspace {
             .iter()
             .map(|(key, entry)| key.len() + entry.value.len())
             .sum::<usize>();
+        if !self.watched.is_empty() {
+            keys.keys().for_each(|key| self.touch(database, key));
+        }
         self.expiries.retain(|_, (of, _)| *of != database);
     }
 
     /// Removes the entry and leaves its place among the expiries.
     fn forget(&mut self, database: u8, key: &[u8]) -> Option<Entry> {
-        let entry = self.databases.get_mut(usize::from(database))?.remove(key)?;
+        let keys = self.databases.get_mut(usize::from(database))?;
+        let (key, entry) = keys.remove_entry(key)?;
         self.keys -= 1;
         self.bytes -= key.len() + entry.value.len();
+        self.touch(database, &key);
         Some(entry)
     }
 

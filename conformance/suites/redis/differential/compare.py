@@ -30,7 +30,6 @@ INTENDED = [
     Rule(r"command getkeys", r"-ERR wrong number", r"-ERR (Invalid|The) command|-ERR Can't",
          "7.2 takes a command without arguments"),
     Rule(r"command getkeys", r"-ERR wrong number", r"-ERR Invalid number of arguments", "7.2 says whose number is wrong"),
-    Rule(r"exec", r"_", r"\*\(", "WATCH does not see that an absent key was there in between"),
     Rule(r"cluster", r"-ERR (Can't execute|wrong number of arguments for) 'cluster\|", r"-ERR (Can't|This)",
          "CLUSTER is one refusal and has no subcommands"),
 ]

@@ -1,7 +1,11 @@
 //! `MULTI` and its companions: requests that wait for `EXEC` and then run in one go.
 
+use std::sync::atomic::Ordering;
+
 use super::{Call, Spec};
 use crate::error::Error;
+use crate::keyspace::Touched;
+use crate::translate::Revision;
 use crate::wire::request::Request;
 
 /// The requests since `MULTI`.
@@ -59,13 +63,13 @@ impl Transaction {
     }
 }
 
-/// A key and what version of it `WATCH` saw.
-#[derive(Clone, Debug)]
+/// A key that `WATCH` has looked at.
+#[derive(Debug)]
 pub(crate) struct Watched {
-    database: u8,
     key: Vec<u8>,
-    version: u64,
-    list: Option<(u64, u64, usize)>,
+    /// Whether its string has changed.
+    touched: Touched,
+    list: Option<Revision>,
 }
 
 pub(super) fn multi(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
@@ -123,11 +127,10 @@ pub(super) fn exec(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
 
 fn has_changed(call: &mut Call<'_>, watched: &Watched) -> bool {
     let list = list_revision(call, &watched.key);
-    let version = call.keyspace().version(watched.database, &watched.key);
-    version != watched.version || list != watched.list
+    watched.touched.load(Ordering::Relaxed) || list != watched.list
 }
 
-fn list_revision(call: &mut Call<'_>, key: &[u8]) -> Option<(u64, u64, usize)> {
+fn list_revision(call: &mut Call<'_>, key: &[u8]) -> Option<Revision> {
     call.session.bus().ok()?.list_revision(key)
 }
 
@@ -144,13 +147,12 @@ pub(super) fn watch(call: &mut Call<'_>, request: &Request) -> Result<(), Error>
     }
     let database = call.session.database;
     for key in request.args_from(1) {
-        // A key that is watched twice is compared with what the first WATCH saw.
-        let version = call.keyspace().version(database, key);
+        // A key that is watched twice is compared with what the first WATCH saw, too.
+        let touched = call.keyspace().watch(database, key);
         let list = list_revision(call, key);
         call.session.watched.push(Watched {
-            database,
             key: key.to_vec(),
-            version,
+            touched,
             list,
         });
     }

@@ -62,18 +62,43 @@ fn writes_keep_or_replace_the_expiry() {
 }
 
 #[test]
-fn every_change_has_its_own_version() {
+fn every_change_of_a_watched_key_is_noticed_even_if_it_is_undone() {
+    type Change = fn(&mut Keyspace);
+    let changes: [(bool, Change); 6] = [
+        (false, |map| map.set(0, b"a", b"1", Expiry::Never).unwrap()),
+        (true, |map| map.set(0, b"a", b"1", Expiry::Keep).unwrap()),
+        (true, |map| assert!(map.set_expiry(0, b"a", Some(NOW)))),
+        (true, |map| map.clear(0)),
+        (true, |map| drop(map.remove(0, b"a").unwrap())),
+        (true, |map| {
+            map.set_expiry(0, b"a", Some(NOW));
+            map.expire(NOW);
+        }),
+    ];
+    for (is_there, change) in changes {
+        let mut map = map();
+        if is_there {
+            map.set(0, b"a", b"1", Expiry::Never).unwrap();
+        }
+        let (own, other) = (map.watch(0, b"a"), map.watch(1, b"a"));
+        map.set(1, b"b", b"", Expiry::Never).unwrap();
+        assert!(!own.load(Ordering::Relaxed));
+        change(&mut map);
+        map.remove(0, b"a");
+        assert!(own.load(Ordering::Relaxed) && !other.load(Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn keys_that_nobody_watches_any_more_are_forgotten() {
     let mut map = map();
-    assert_eq!(map.version(0, b"a"), 0);
-    map.set(0, b"a", b"1", Expiry::Never).unwrap();
-    let first = map.version(0, b"a");
-    map.set(0, b"a", b"1", Expiry::Never).unwrap();
-    let second = map.version(0, b"a");
-    map.set_expiry(0, b"a", Some(NOW));
-    let third = map.version(0, b"a");
-    map.clear(0);
-    assert!(0 < first && first < second && second < third);
-    assert_eq!(map.version(0, b"a"), 0);
+    let kept = map.watch(0, b"kept");
+    for number in 0..10_000_u32 {
+        map.watch(0, &number.to_be_bytes());
+    }
+    assert!(map.watched.len() <= WATCHED_SWEEP_MIN);
+    map.set(0, b"kept", b"", Expiry::Never).unwrap();
+    assert!(kept.load(Ordering::Relaxed));
 }
 
 proptest! {

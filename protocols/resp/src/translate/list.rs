@@ -60,6 +60,10 @@ impl Side {
     }
 }
 
+/// What changes with every element that comes or goes: how far the queue has grown to the left and
+/// to the right, and its length.
+pub(crate) type Revision = (u64, u64, usize);
+
 /// What a new list is like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewList {
@@ -105,10 +109,11 @@ impl Bus {
         self.find(key).is_some_and(|list| list.len() > 0)
     }
 
-    /// What changes with the list; none without elements.
-    pub(crate) fn list_revision(&self, key: &[u8]) -> Option<(u64, u64, usize)> {
-        let list = self.find(key).filter(|list| list.len() > 0)?;
-        Some(list.queue.revision())
+    /// What changes with the list. None while nothing has ever been in it: who waits at a list that
+    /// is not there makes its queue, and changes nothing.
+    pub(crate) fn list_revision(&self, key: &[u8]) -> Option<Revision> {
+        let revision = self.find(key)?.queue.revision();
+        Some(revision).filter(|(first, next, _)| first != next)
     }
 
     /// Names of all lists with elements that the user may read, in no order.
