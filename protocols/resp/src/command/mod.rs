@@ -9,6 +9,7 @@ mod blocking;
 mod client;
 mod config;
 mod connection;
+mod docs;
 mod info;
 mod keys;
 mod lists;
@@ -84,12 +85,17 @@ impl<'a> Call<'a> {
 }
 
 impl Call<'_> {
-    /// Runs a command whose checks are done. What strings are for finds a list in its way.
+    /// Runs a command whose checks are done. What is for strings finds a list in its way; nothing
+    /// overwrites one, since it is a durable queue (non-normative: SET does in Redis).
     pub(crate) fn execute(&mut self, spec: &Spec, request: &Request) -> Result<(), Error> {
         if spec.categories.contains(&"@string") && spec.name != "mget" {
             let bus = self.session.bus()?;
             if spec.key_args(request).any(|key| bus.has_list(key)) {
-                return Err(Error::WrongType);
+                if !["setnx", "msetnx"].contains(&spec.name) {
+                    return Err(Error::WrongType);
+                }
+                self.reply.integer(0);
+                return Ok(());
             }
         }
         let result = (spec.run)(self, request);

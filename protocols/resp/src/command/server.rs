@@ -37,12 +37,6 @@ pub(super) fn command_info(call: &mut Call<'_>, request: &Request) -> Result<(),
     Ok(())
 }
 
-/// No texts are kept for people; `redis-cli` takes an empty map.
-pub(super) fn command_docs(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
-    call.reply.map(0);
-    Ok(())
-}
-
 /// RESP: `COMMAND LIST [FILTERBY ACLCAT category | PATTERN pattern | MODULE name]`.
 pub(super) fn command_list(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     let specs = all()
@@ -118,7 +112,7 @@ const HELP: &[&str] = &[
 ];
 
 /// A command by its full name, `client|id` included.
-fn named(name: &[u8]) -> Option<&'static Spec> {
+pub(super) fn named(name: &[u8]) -> Option<&'static Spec> {
     let mut words = name.splitn(2, |byte| *byte == b'|');
     let command = lookup(all(), words.next()?)?;
     match words.next() {

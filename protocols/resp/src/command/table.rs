@@ -3,7 +3,7 @@
 //! Each list is sorted by name, because the look-up is a binary search.
 
 use super::{Flags as F, Spec};
-use super::{acl, blocking, client, config, connection, info, keys, lists, memory};
+use super::{acl, blocking, client, config, connection, docs, info, keys, lists, memory};
 use super::{pubsub, server, strings, transaction};
 
 /// Harmless in any state of the server.
@@ -296,7 +296,7 @@ const CLIENT: &[Spec] = &[
 
 const COMMAND: &[Spec] = &[
     Spec::new("command|count", 2, ANY, server::command_count).categories(&["@connection"]),
-    Spec::new("command|docs", -2, ANY, server::command_docs).categories(&["@connection"]),
+    Spec::new("command|docs", -2, ANY, docs::command_docs).categories(&["@connection"]),
     Spec::new("command|getkeys", -3, ANY, server::command_getkeys).categories(&["@connection"]),
     Spec::new("command|help", 2, ANY, server::command_help).categories(&["@connection"]),
     Spec::new("command|info", -2, ANY, server::command_info).categories(&["@connection"]),
