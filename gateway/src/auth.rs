@@ -170,6 +170,15 @@ impl Authenticator {
         })
     }
 
+    /// All who may log in, in no order.
+    #[must_use]
+    pub fn users(&self) -> Vec<Arc<Identity>> {
+        let accounts = self.accounts.values();
+        accounts
+            .map(|account| Arc::clone(&account.identity))
+            .collect()
+    }
+
     /// How many passwords had to be hashed.
     #[must_use]
     pub fn slow_checks(&self) -> u64 {

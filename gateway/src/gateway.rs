@@ -190,9 +190,11 @@ impl Gateway {
                 sections: fixed.join(", "),
             });
         }
-        self.shared
-            .authenticator
-            .store(Arc::new(Authenticator::new(config)?));
+        let authenticator = Authenticator::new(config)?;
+        if let Some(resp) = self.shared.resp.get() {
+            resp.set_users(authenticator.users());
+        }
+        self.shared.authenticator.store(Arc::new(authenticator));
         let policies = settings::policies(config);
         self.shared
             .broker
@@ -251,6 +253,7 @@ impl Gateway {
         let now = self.shared.clock.now();
         let resp = resp::Server::new(settings::resp(config), random()?, now);
         let resp = Arc::clone(self.shared.resp.get_or_init(|| resp));
+        resp.set_users(self.shared.authenticator.load().users());
         self.serve(
             "resp",
             &listeners.resp,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use routing::{ConnectionId, Name, Outbox, Peer, Timestamp, Wakes};
+use routing::{ConnectionId, Identity, Name, Outbox, Peer, Timestamp, Wakes};
 
 use crate::keyspace::Keyspace;
 use crate::monitor::Monitors;
@@ -26,6 +26,7 @@ pub struct Server {
     clients: Mutex<BTreeMap<ConnectionId, Arc<Client>>>,
     pub(crate) tunables: Tunables,
     pub(crate) monitors: Monitors,
+    users: Mutex<Arc<[Arc<Identity>]>>,
     pause: Mutex<Option<Pause>>,
     /// Whether there may be one; saves looking.
     has_pause: AtomicBool,
@@ -71,6 +72,7 @@ impl Server {
         Arc::new(Self {
             tunables: Tunables::new(&settings),
             monitors: Monitors::default(),
+            users: Mutex::new([].into()),
             pause: Mutex::default(),
             has_pause: AtomicBool::new(false),
             settings,
@@ -80,6 +82,16 @@ impl Server {
             clients: Mutex::default(),
             counters: Counters::default(),
         })
+    }
+
+    /// Tells who may log in, for `ACL`. Who may is decided elsewhere.
+    pub fn set_users(&self, users: Vec<Arc<Identity>>) {
+        *self.users.lock().unwrap_or_else(PoisonError::into_inner) = users.into();
+    }
+
+    /// Who may log in, in no order.
+    pub(crate) fn users(&self) -> Arc<[Arc<Identity>]> {
+        Arc::clone(&self.users.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether there was room for one more.

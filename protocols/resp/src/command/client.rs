@@ -69,6 +69,13 @@ pub(super) fn kill(call: &mut Call<'_>, request: &Request) -> Result<(), Error> 
     } else {
         Filter::parse(request)?
     };
+    let is_administrator = check_administrator(call, "client|kill").is_ok();
+    if let Some(user) = &filter.user
+        && is_administrator
+        && !super::acl::is_known(call, user)
+    {
+        return Err(Error::quoting("No such user '", user, "'"));
+    }
     let own = call.session.client.id;
     let mut wakes = Wakes::default();
     let mut killed = 0;

@@ -41,6 +41,64 @@ fn a_user_who_logs_in_is_called_by_its_name() {
 }
 
 #[test]
+fn an_administrator_sees_all_users() {
+    let mut world = world();
+    let known = ["boss", "guest"].map(|name| Arc::clone(&world.users[name]));
+    let mute = user("mute", "", ".*");
+    let known = known.into_iter().chain([mute]).collect();
+    world.server.set_users(known);
+    assert_eq!(
+        world.ask("boss", "ACL USERS"),
+        "*4\\r\\n$4\\r\\nboss\\r\\n$7\\r\\ndefault\\r\\n$5\\r\\nguest\\r\\n$4\\r\\nmute\\r\\n"
+    );
+    let rules = world.ask("boss", "ACL LIST");
+    for rule in [
+        "user boss on sanitize-payload ~* &* +@all\\r",
+        "user default on nopass sanitize-payload ~* &* +@all -@admin\\r",
+        "user mute on sanitize-payload resetchannels +@all -@admin -@write\\r",
+    ] {
+        assert!(rules.contains(rule), "{rules}");
+    }
+    let guest = world.ask("boss", "ACL GETUSER guest");
+    assert!(guest.contains("+@all -@admin"), "{guest}");
+    assert_eq!(world.ask("boss", "ACL GETUSER nobody"), "$-1\\r\\n");
+    let refused = world.ask("boss", "CLIENT KILL USER nobody");
+    assert_eq!(refused, "-ERR No such user \\'nobody\\'\\r\\n");
+    assert_eq!(world.ask("boss", "CLIENT KILL USER mute"), ":0\\r\\n");
+    assert_eq!(world.ask("a", "CLIENT KILL USER nobody"), ":0\\r\\n");
+}
+
+#[test]
+fn a_command_is_explained() {
+    let mut world = world();
+    let docs = world.ask("a", "COMMAND DOCS get nosuch");
+    assert!(
+        docs.starts_with("*2\\r\\n$3\\r\\nget\\r\\n*8\\r\\n$7\\r\\nsummary\\r\\n"),
+        "{docs}"
+    );
+    assert!(
+        docs.contains(
+            "$5\\r\\nsince\\r\\n$5\\r\\n1.0.0\\r\\n$5\\r\\ngroup\\r\\n$6\\r\\nstring\\r\\n"
+        )
+    );
+    assert!(docs.ends_with(
+        "$9\\r\\narguments\\r\\n*1\\r\\n*4\\r\\n$4\\r\\nname\\r\\n$3\\r\\nkey\\r\\n$4\\r\\ntype\\r\\n$3\\r\\nkey\\r\\n"
+    ));
+    world.ask("a", "HELLO 3");
+    let docs = world.ask("a", "COMMAND DOCS pubsub");
+    assert!(
+        docs.starts_with("%1\\r\\n$6\\r\\npubsub\\r\\n%4\\r\\n"),
+        "{docs}"
+    );
+    assert!(docs.contains("$11\\r\\nsubcommands\\r\\n%6\\r\\n$15\\r\\npubsub|channels\\r\\n"));
+    let count = world.ask("a", "COMMAND COUNT").replace(':', "%");
+    assert!(
+        world.ask("a", "COMMAND DOCS").starts_with(&count),
+        "{count}"
+    );
+}
+
+#[test]
 fn a_parameter_that_can_change_changes_and_is_shown() {
     let mut world = world();
     let set = "CONFIG SET client-output-buffer-limit 'pubsub 1mb 512kb 5' timeout 9";
