@@ -53,6 +53,9 @@ SIDE = word("LEFT", "RIGHT", "left", "Right", "UP")
 EXPIRY = mixed(both(word("EX", "PX", "ex"), one(TIMES)), both(word("EXAT", "PXAT"), word("4102444800", "0", "x")),
                word("KEEPTTL"), most=1)
 
+# A request may wait, but not for longer than the steps take. (Redis takes 1e30 for negative.)
+WAIT = word("0.01", "0.01", "0.005", "-1", "x")
+
 # Each family: rows of the command's words and its arguments.
 FAMILIES = {
     "pubsub": [
@@ -95,6 +98,23 @@ FAMILIES = {
                                                   both(word("TYPE"), word("string", "list")))),
         ("SCAN", word("x", "")), ("SCAN 0 COUNT", word("0", "x")), ("FLUSHALL", maybe(word("ASYNC", "x"), odds=0.3)),
         ("FLUSHDB", maybe(word("SYNC"), odds=0.3)),
+    ],
+    "lists": [
+        *[("RPUSH", both(LIST, some(VALUES))), ("LPUSH", both(LIST, some(VALUES)))] * 3,
+        ("RPUSHX", both(LIST, some(VALUES))), ("LPUSHX", both(LIST, some(VALUES))),
+        ("LPOP", both(LIST, maybe(one(FEW + [b"x"])))), ("RPOP", both(LIST, maybe(one(FEW + [b"x"])))),
+        ("LLEN", LIST), ("LINDEX", both(LIST, NUMBER)), ("LRANGE", both(LIST, NUMBER, NUMBER)), ("LRANGE", both(LIST, word("0"), word("-1"))),
+        ("LREM", both(LIST, one(FEW), VALUE)), ("LREM", both(LIST, NUMBER, VALUE)), ("LTRIM", both(LIST, NUMBER, NUMBER)),
+        ("LTRIM", both(LIST, one(FEW), one(FEW))),
+        ("LMOVE", both(LIST, LIST, SIDE, SIDE)), ("RPOPLPUSH", both(LIST, LIST)),
+        ("LMPOP", both(word("1", "2", "0", "x"), some(LISTS), SIDE, maybe(word("COUNT"), one(FEW)))),
+        ("BLPOP", both(some(LISTS), WAIT)), ("BRPOP", both(some(LISTS), WAIT)), ("BLMOVE", both(LIST, LIST, SIDE, SIDE, WAIT)),
+        ("BRPOPLPUSH", both(LIST, LIST, WAIT)),
+        ("BLMPOP", both(WAIT, word("1", "2", "x"), some(LISTS), SIDE, maybe(word("COUNT"), one(FEW)))),
+        ("DEL", some(LISTS)), ("EXISTS", some(LISTS)), ("TYPE", LIST), ("TTL", LIST), ("KEYS", word("l*", "*", "l?")),
+        ("DBSIZE", both()), ("GET", LIST), ("INCR", LIST), ("STRLEN", LIST), ("MGET", some(LISTS)), ("SETNX", both(LIST, VALUE)),
+        ("LLEN", word("string")), ("LPUSHX", both(word("string"), VALUE)), ("SET", both(word("string"), VALUE)),
+        ("WATCH", some(LISTS)), ("MULTI", both()), ("EXEC", both()), ("EXEC", both()), ("FLUSHALL", both()),
     ],
     "transactions": [
         ("MULTI", both()), ("EXEC", both()), ("EXEC", both()), ("DISCARD", both()), ("WATCH", some(KEYS)),

@@ -21,9 +21,12 @@ STEPS = 150
 MIXES = {
     "pubsub": ["pubsub", "pubsub", "connection"],
     "strings": ["strings", "keys"],
+    "lists": ["lists"],
     "transactions": ["transactions", "transactions", "strings", "pubsub"],
     "server": ["server", "connection", "pubsub"],
     "all": ["pubsub", "connection", "strings", "keys", "transactions", "server"],
+    # Lists are the same in all databases, so nobody selects one here.
+    "jobs": ["lists", "lists", "pubsub", "strings", "keys"],
 }
 
 HITS: set[int] = set()

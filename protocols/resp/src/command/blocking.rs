@@ -42,8 +42,8 @@ fn write_one(call: &mut Call<'_>, key: &[u8], element: &[u8]) {
 
 /// RESP: `BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]`.
 pub(super) fn blmpop(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
-    let deadline = deadline(call, request.arg(1))?;
     let wanted = ManyWanted::parse(request, 2)?;
+    let deadline = deadline(call, request.arg(1))?;
     for key in &wanted.keys {
         if lists::pop_many(call, key, wanted.side, wanted.count)? {
             return Ok(());

@@ -173,18 +173,20 @@ fn span(first: i64, last: i64, len: usize) -> (usize, usize) {
 }
 
 pub(super) fn lindex(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
+    // RESP: what is wrong with the index matters only if there is a list.
+    let Some(list) = elements(call, Access::Read, request, 1)? else {
+        call.reply.null();
+        return Ok(());
+    };
     let index = number(request, 2)?;
-    let list = elements(call, Access::Read, request, 1)?;
-    let element = list.and_then(|list| {
-        let len = i64::try_from(list.len()).unwrap_or(i64::MAX);
-        let place = if index < 0 {
-            len.saturating_add(index)
-        } else {
-            index
-        };
-        let place = usize::try_from(place).ok()?;
-        list.range(place, 1).into_iter().next()
-    });
+    let len = i64::try_from(list.len()).unwrap_or(i64::MAX);
+    let place = if index < 0 {
+        len.saturating_add(index)
+    } else {
+        index
+    };
+    let place = usize::try_from(place).ok();
+    let element = place.and_then(|place| list.range(place, 1).into_iter().next());
     match element {
         Some(element) => call.reply.bulk(&element),
         None => call.reply.null(),
