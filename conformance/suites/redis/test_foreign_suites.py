@@ -11,7 +11,8 @@ import pytest
 
 from .foreign import debian_source, sdist
 
-# The call of hiredis's tests for CLIENT TRACKING, which Busbar takes and never acts upon: they would wait for ever.
+# The call of hiredis's tests for CLIENT TRACKING, which Busbar takes and never acts upon: they would wait for ever. Three of
+# them fail by the Redis 7.0 that they came with, which sends what is pushed after the reply.
 TRACKING = re.compile(r"if \(major >= 6\) test_resp3_push_handler\(c\);")
 
 
@@ -25,7 +26,7 @@ def test_redis_py(start_gateway, protocol):
                "tests/test_pubsub.py", "tests/test_asyncio/test_pubsub.py"]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=380, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 280, done.stdout[-2000:]
+    assert re.search(r"^290 passed, 17 deselected", done.stdout, re.MULTILINE), done.stdout[-2000:]
 
 
 @pytest.mark.timeout(200)
