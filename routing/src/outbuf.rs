@@ -4,17 +4,23 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 /// From this size on, a payload is referenced instead of copied: below it a copy is cheaper than
 /// one more slice in the vectored write.
 const REFERENCE_BYTES_MIN: usize = 4096;
 
+/// Of the tail, what may be written already before the rest is moved to its front.
+const WRITTEN_BYTES_MAX: usize = 64 * 1024;
+
 /// The output of one connection, in order.
 #[derive(Debug, Default)]
 pub struct OutBuf {
     chunks: VecDeque<Bytes>,
-    tail: BytesMut,
+    /// A plain vector: most of what is put is a few bytes long, and has to cost as little.
+    tail: Vec<u8>,
+    /// Bytes at the front of the tail that are written.
+    tail_written: usize,
     len: usize,
     /// Bytes that have been written, ever.
     written: u64,
@@ -47,7 +53,7 @@ impl OutBuf {
         let mut left = len.min(self.len);
         self.len -= left;
         taken.len = left;
-        let from_tail = left.min(self.tail.len());
+        let from_tail = left.min(self.tail().len());
         taken.tail = self.tail.split_off(self.tail.len() - from_tail);
         left -= from_tail;
         while left > 0
@@ -65,33 +71,35 @@ impl OutBuf {
     }
 
     /// Appends a copy.
+    #[inline]
     pub fn put_slice(&mut self, bytes: &[u8]) {
-        self.tail.put_slice(bytes);
+        self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
     }
 
     /// Appends one byte.
+    #[inline]
     pub fn put_u8(&mut self, value: u8) {
-        self.tail.put_u8(value);
+        self.tail.push(value);
         self.len += 1;
     }
 
     /// Appends two bytes, big endian.
+    #[inline]
     pub fn put_u16(&mut self, value: u16) {
-        self.tail.put_u16(value);
-        self.len += 2;
+        self.put_slice(&value.to_be_bytes());
     }
 
     /// Appends four bytes, big endian.
+    #[inline]
     pub fn put_u32(&mut self, value: u32) {
-        self.tail.put_u32(value);
-        self.len += 4;
+        self.put_slice(&value.to_be_bytes());
     }
 
     /// Appends eight bytes, big endian.
+    #[inline]
     pub fn put_u64(&mut self, value: u64) {
-        self.tail.put_u64(value);
-        self.len += 8;
+        self.put_slice(&value.to_be_bytes());
     }
 
     /// Appends bytes that are shared with others: copies a few, references many.
@@ -99,8 +107,10 @@ impl OutBuf {
         if bytes.len() < REFERENCE_BYTES_MIN {
             return self.put_slice(bytes);
         }
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
+        if self.tail.len() > self.tail_written {
+            let mut tail = Bytes::from(std::mem::take(&mut self.tail));
+            tail.advance(std::mem::take(&mut self.tail_written));
+            self.chunks.push_back(tail);
         }
         self.len += bytes.len();
         self.chunks.push_back(bytes.clone());
@@ -109,13 +119,13 @@ impl OutBuf {
     /// Appends what another has.
     pub fn append(&mut self, other: &Self) {
         other.chunks.iter().for_each(|chunk| self.put_bytes(chunk));
-        self.put_slice(&other.tail);
+        self.put_slice(other.tail());
     }
 
     /// Fills `slices` with what waits, first things first; returns how many it filled.
     pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let waiting = self.chunks.iter().map(|chunk| chunk.as_ref());
-        let waiting = waiting.chain(Some(self.tail.as_ref()).filter(|tail| !tail.is_empty()));
+        let waiting = waiting.chain(Some(self.tail()).filter(|tail| !tail.is_empty()));
         slices
             .iter_mut()
             .zip(waiting)
@@ -134,10 +144,12 @@ impl OutBuf {
             written -= first.len();
             self.chunks.pop_front();
         }
-        if written >= self.tail.len() {
+        self.tail_written += written;
+        if self.tail_written >= self.tail.len() {
             self.tail.clear();
-        } else {
-            self.tail.advance(written);
+            self.tail_written = 0;
+        } else if self.tail_written > WRITTEN_BYTES_MAX {
+            self.tail.drain(..std::mem::take(&mut self.tail_written));
         }
     }
 
@@ -151,6 +163,10 @@ impl OutBuf {
         }
     }
 
+    fn tail(&self) -> &[u8] {
+        self.tail.get(self.tail_written..).unwrap_or_default()
+    }
+
     /// A copy of everything that waits, in one piece: for tests and for small captures.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
@@ -158,7 +174,7 @@ impl OutBuf {
         self.chunks
             .iter()
             .for_each(|chunk| all.extend_from_slice(chunk));
-        all.extend_from_slice(&self.tail);
+        all.extend_from_slice(self.tail());
         all
     }
 }
