@@ -31,11 +31,11 @@ def is_installed() -> bool:
 class RabbitMq:
     """One node, started with an empty data directory."""
 
-    def __init__(self, directory: Path, plugins: tuple[str, ...] = (), config: str = ""):
+    def __init__(self, directory: Path, plugins: tuple[str, ...] = (), definitions: str = ""):
         self.directory = directory
         self._port = _free_port()
         self._plugins = plugins
-        self._config = config
+        self._definitions = definitions
         self._process: subprocess.Popen | None = None
         self._mapper: subprocess.Popen | None = None
         self.log_path = directory / "rabbitmq.log"
@@ -44,7 +44,11 @@ class RabbitMq:
         """Starts it and waits until AMQP is served."""
         for name in ("mnesia", "log", "home"):
             (self.directory / name).mkdir(exist_ok=True)
-        (self.directory / "rabbitmq.conf").write_text(_CONFIG.format(port=self._port) + self._config)
+        config = _CONFIG.format(port=self._port)
+        if self._definitions:
+            (self.directory / "definitions.json").write_text(self._definitions)
+            config += f"load_definitions = {self.directory}/definitions.json\n"
+        (self.directory / "rabbitmq.conf").write_text(config)
         (self.directory / "plugins").write_text(f"[{','.join(self._plugins)}].")
         environment = self._environment()
         with self.log_path.open("ab") as log:

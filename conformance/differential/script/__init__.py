@@ -1,7 +1,8 @@
 """The script: what is done to both servers, theme by theme."""
 
-from differential.script import consuming, dying, exchanges, protocol, publishing, queues
+from differential.script import consuming, dying, exchanges, plugins, policies, protocol, publishing, queues
 
 THEMES = [
-    *queues.THEMES, *exchanges.THEMES, *publishing.THEMES, *consuming.THEMES, *dying.THEMES, *protocol.THEMES,
+    *queues.THEMES, *exchanges.THEMES, *publishing.THEMES, *consuming.THEMES, *dying.THEMES, *plugins.THEMES,
+    *policies.THEMES, *protocol.THEMES,
 ]

@@ -165,6 +165,7 @@ pub(super) fn weight(key: &[u8]) -> Result<u32, String> {
             .ok()
             .filter(|weight| *weight <= WEIGHT_MAX)
             .ok_or_else(|| format!("The binding key must not exceed {WEIGHT_MAX}")),
+        Err(_) if text.is_empty() => Err("The binding key must be an integer: <<>>".into()),
         Err(_) => Err(format!(
             "The binding key must be an integer: <<\"{text}\">>"
         )),
@@ -248,5 +249,6 @@ mod tests {
         assert_eq!(words(b"10001"), "The binding key must not exceed 10000");
         let not_a_number = "The binding key must be an integer: <<\"a.b\">>";
         assert_eq!(words(b"a.b"), not_a_number);
+        assert_eq!(words(b""), "The binding key must be an integer: <<>>");
     }
 }

@@ -355,8 +355,8 @@ fn check_same(
             kind: Kind::Exchange,
             name: name.clone(),
             argument: "type".into(),
-            received: format!("'{}'", kind.as_str()),
-            current: format!("'{}'", current.kind.as_str()),
+            received: quoted(kind),
+            current: quoted(current.kind),
         });
     }
     let same = |argument: &str, received, current| {
@@ -375,4 +375,13 @@ fn check_same(
         &options.arguments,
         &current.options.arguments,
     )
+}
+
+/// A type in RabbitMQ's words, where it is an atom of Erlang's: one with a dash has quotes of its
+/// own.
+fn quoted(kind: ExchangeKind) -> String {
+    match kind.as_str() {
+        name if name.contains('-') => format!("''{name}''"),
+        name => format!("'{name}'"),
+    }
 }

@@ -135,7 +135,7 @@ mod tests {
         for is_refused in [false, false, true, false] {
             confirms.push(None, is_refused);
         }
-        let frames = vec![(80, 2, 1), (120, 3, 0), (80, 4, 0)];
+        let frames = vec![(80, 2, 1), (120, 3, 2), (80, 4, 0)];
         assert_eq!(flushed(&mut confirms, 0), (frames, None));
     }
 }

@@ -112,15 +112,17 @@ pub fn put_ack(out: &mut OutBuf, channel: ChannelId, tag: DeliveryTag, extent: E
     );
 }
 
-/// Tells a publisher that messages were not taken. The bit `requeue` means nothing to a publisher
-/// and is 0.
+const NACK_REQUEUE: u8 = 2;
+
+/// Tells a publisher that messages were not taken. The bit `requeue` means nothing to a publisher;
+/// it has its default, 1, as in RabbitMQ.
 pub fn put_nack(out: &mut OutBuf, channel: ChannelId, tag: DeliveryTag, extent: Extent) {
     put_settlement(
         out,
         channel,
         MethodId::BASIC_NACK,
         tag,
-        u8::from(extent == Extent::Multiple),
+        NACK_REQUEUE | u8::from(extent == Extent::Multiple),
     );
 }
 
@@ -185,7 +187,7 @@ mod tests {
         put_ack(&mut out, ChannelId(1), DeliveryTag(5), Extent::Multiple);
         put_nack(&mut out, ChannelId(1), DeliveryTag(6), Extent::One);
         let expected = b"\x01\0\x01\0\0\0\x0d\0\x3c\0\x50\0\0\0\0\0\0\0\x05\x01\xce\
-            \x01\0\x01\0\0\0\x0d\0\x3c\0\x78\0\0\0\0\0\0\0\x06\0\xce";
+            \x01\0\x01\0\0\0\x0d\0\x3c\0\x78\0\0\0\0\0\0\0\x06\x02\xce";
         assert_eq!(out.to_vec(), expected);
     }
 }

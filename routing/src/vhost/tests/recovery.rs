@@ -231,3 +231,16 @@ fn a_commit_that_journals_nothing_waits_for_nothing() {
     let broker = broker(&RecordingJournal::new());
     assert_eq!(broker.core().commit(|| 7), (7, None));
 }
+
+#[test]
+fn the_body_for_several_queues_is_journalled_once() {
+    let journal = RecordingJournal::new();
+    let vhost = vhost(&broker(&journal));
+    for name in ["q1", "q2", "q3"] {
+        declare(&vhost, name);
+        bind(&vhost, "amq.fanout", name, "");
+    }
+    let before = journal.kinds().len();
+    publish_with(&vhost, "amq.fanout", "", KeyForm::RoutingKey, numbered(1));
+    assert_eq!(journal.kinds()[before..], ["Publish", "Enqueue", "Enqueue"]);
+}
