@@ -56,11 +56,11 @@ def main() -> None:
             assert received == list(range(MESSAGES)), received
             print(f"consumed {MESSAGES}")
             print(f"answered {increment.delay(41).get(timeout=20)}")
-            refuse.delay()
             reasons = []
             burying = connection.Consumer(graves, callbacks=[
                 lambda _, message: (message.ack(), reasons.append(message.headers["x-first-death-reason"]))])
             with burying:
+                refuse.delay()
                 while not reasons:
                     connection.drain_events(timeout=10)
             print(f"died {reasons[0]}")
