@@ -44,7 +44,7 @@ fn properties(headers: usize) -> Vec<u8> {
 fn publishes(body: &Bytes, properties: &[u8]) -> Vec<u8> {
     let mut out = OutBuf::default();
     for _ in 0..BATCH {
-        out.put_slice(b"\x01\0\x01\0\0\0\x1d\0\x3c\0\x28\0\0\x08amq.test\x0dplant.line1.t\0\xce");
+        out.put_slice(b"\x01\0\x01\0\0\0\x1e\0\x3c\0\x28\0\0\x08amq.test\x0dplant.line1.t\0\xce");
         put_content(&mut out, ChannelId(1), properties, body, 131_072);
     }
     out.to_vec()
