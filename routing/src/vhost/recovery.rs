@@ -4,7 +4,7 @@
 //! each knows from identities and sequence numbers whether it has been applied already.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
@@ -20,6 +20,7 @@ use crate::journal::{DecodeError, Entry, Lsn, decode};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
+use crate::pages::{LineId, PageError};
 use crate::queue::{Queue, Restored};
 use crate::session::Session;
 use crate::subscriber::SubscriptionOptions;
@@ -32,10 +33,16 @@ pub struct Recovery<'a> {
     queues: HashMap<QueueId, Arc<Queue>>,
     delays: HashMap<QueueId, Arc<Delays>>,
     sessions: HashMap<SessionId, Arc<Session>>,
-    bodies: HashMap<Lsn, Arc<Message>>,
-    /// Bodies that are named but could not be read.
+    /// Bodies seen lately, for the entries of further queues.
+    bodies: HashMap<Lsn, Weak<Message>>,
+    /// The page files of queues that there were.
+    lines: HashMap<QueueId, Vec<LineId>>,
+    /// Messages that are named but whose bodies could not be read.
     missing: u64,
 }
+
+/// How many bodies are remembered; older ones are read again.
+const BODIES_MAX: usize = 10_000;
 
 impl<'a> Recovery<'a> {
     /// Starts on an empty broker.
@@ -44,12 +51,17 @@ impl<'a> Recovery<'a> {
         broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = true);
+        let mut lines = HashMap::<_, Vec<LineId>>::new();
+        for line in broker.core().paging.pages.lines() {
+            lines.entry(line.queue).or_default().push(line);
+        }
         Self {
             broker,
             queues: HashMap::new(),
             delays: HashMap::new(),
             sessions: HashMap::new(),
             bodies: HashMap::new(),
+            lines,
             missing: 0,
         }
     }
@@ -64,17 +76,24 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Ends the recovery: sets timers. Returns how many messages could not be brought back because
-    /// their bodies are gone; anything but 0 is damage.
-    #[must_use]
-    pub fn finish(self, now: Timestamp) -> u64 {
+    /// Ends the recovery: takes page files over, sets timers. Returns how many messages could not
+    /// be brought back because their bodies are gone; anything but 0 is damage.
+    ///
+    /// # Errors
+    /// When page files lack what they must have.
+    pub fn finish(mut self, now: Timestamp) -> Result<u64, PageError> {
         self.broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = false);
         for queue in self.queues.values() {
+            let lines = self.lines.remove(&queue.id).unwrap_or_default();
+            queue.restore_cold(&lines)?;
             queue.touch(now, &mut Wakes::default());
         }
         self.delays.values().for_each(Delays::wake_up);
+        let pages = &self.broker.core().paging.pages;
+        let left = self.lines.into_values().flatten();
+        left.for_each(|line| pages.drop_line(line));
         for session in self.sessions.values() {
             if let Some(vhost) = session.vhost() {
                 match session.wait_for_return(now) {
@@ -83,7 +102,7 @@ impl<'a> Recovery<'a> {
                 }
             }
         }
-        self.missing
+        Ok(self.missing)
     }
 
     fn apply_entry(&mut self, entry: Entry, at: Lsn) {
@@ -104,7 +123,10 @@ impl<'a> Recovery<'a> {
                     body: at,
                 };
                 self.restore(queue, restored, Some(&message));
-                self.bodies.insert(at, message);
+                if self.bodies.len() >= BODIES_MAX {
+                    self.bodies.clear();
+                }
+                self.bodies.insert(at, Arc::downgrade(&message));
             }
             Entry::Enqueue {
                 queue,
@@ -122,10 +144,6 @@ impl<'a> Recovery<'a> {
                     body,
                 };
                 self.restore(queue, restored, None);
-            }
-            Entry::Settled { queue, seqs } => self.restore_settled(queue, &seqs),
-            Entry::QueuePosition { queue, first, next } => {
-                self.restore_position(queue, first, next);
             }
             Entry::Retained { vhost, message } => {
                 if let Some(vhost) = self.broker.vhost(&vhost) {
@@ -145,6 +163,37 @@ impl<'a> Recovery<'a> {
                 if let Some(session) = self.sessions.get(&session) {
                     session.with(|state| state.received.remove(&packet_id));
                 }
+            }
+            other => self.apply_queue(other),
+        }
+    }
+
+    fn apply_queue(&mut self, entry: Entry) {
+        match entry {
+            Entry::Settled { queue, seqs } => self.restore_settled(queue, &seqs),
+            Entry::Paged {
+                queue,
+                priority,
+                through,
+                cost_bytes,
+                body_bytes,
+                wanted,
+            } => {
+                if let Some(queue) = self.queues.get(&queue) {
+                    queue.restore_paged(priority, through, (cost_bytes, body_bytes), &wanted);
+                }
+            }
+            Entry::PagesSettled {
+                queue,
+                priority,
+                from,
+                to,
+            } => {
+                let line = LineId { queue, priority };
+                self.broker.core().paging.pages.settle(line, from, to);
+            }
+            Entry::QueuePosition { queue, first, next } => {
+                self.restore_position(queue, first, next);
             }
             other => self.apply_topology(other),
         }
@@ -170,8 +219,9 @@ impl<'a> Recovery<'a> {
     }
 
     fn restore_settled(&self, queue: QueueId, seqs: &[Seq]) {
+        let lines = self.lines.get(&queue).map_or(&[][..], Vec::as_slice);
         if let Some(queue) = self.queues.get(&queue) {
-            queue.restore_settled(seqs);
+            queue.restore_settled(lines, seqs);
         } else if let Some(delays) = self.delays.get(&queue) {
             delays.restore_settled(seqs);
         }
@@ -187,8 +237,8 @@ impl<'a> Recovery<'a> {
 
     /// The message whose record is at `at`: seen in this recovery, or still in the journal.
     fn body(&self, at: Lsn) -> Option<Arc<Message>> {
-        if let Some(message) = self.bodies.get(&at) {
-            return Some(Arc::clone(message));
+        if let Some(message) = self.bodies.get(&at).and_then(Weak::upgrade) {
+            return Some(message);
         }
         match decode(self.broker.core().journal.read(at)?, self.broker.origins()) {
             Ok(Entry::Publish { message, .. }) => Some(message),
@@ -359,9 +409,9 @@ impl VHost {
             return None;
         }
         let policy = self.queue_policy(name, &options).unwrap_or_default();
-        let journal = self.core.journal_for(true);
+        let store = self.core.store_for(true);
         let home = self.this.clone();
-        let queue = Queue::new(id, name.clone(), options, policy, journal, home);
+        let queue = Queue::new(id, name.clone(), options, policy, store, home);
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });
@@ -413,8 +463,10 @@ impl VHost {
     }
 
     /// All durable things as entries, in an order in which they can be applied. Bodies stay in the
-    /// journal, but for those below `copy_below`, which are written anew first.
-    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) {
+    /// journal, but for those below `copy_below`, which are written anew first. Returns the
+    /// position from which on the journal is needed.
+    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) -> Lsn {
+        let mut needed = copy_below;
         let topology = self.topology.lock();
         let table = self.table.load();
         let vhost = || self.name.clone();
@@ -433,7 +485,7 @@ impl VHost {
                 delays: exchange.delays().map(|delays| delays.id),
             });
             if let Some(delays) = exchange.delays() {
-                delays.checkpoint(copy_below, entry);
+                needed = needed.min(delays.checkpoint(copy_below, entry));
             }
         }
         let durable =
@@ -466,7 +518,7 @@ impl VHost {
             self.checkpoint_session(session, entry);
         }
         for queue in topology.queues_by_id.values().filter(durable) {
-            queue.checkpoint(copy_below, entry);
+            needed = needed.min(queue.checkpoint(copy_below, entry));
         }
         let retained = self.retained.lock().snapshot();
         for message in retained.values() {
@@ -475,6 +527,7 @@ impl VHost {
                 message: Arc::clone(message),
             });
         }
+        needed
     }
 
     fn checkpoint_session(&self, session: &Session, entry: &mut dyn FnMut(&Entry)) {
