@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::counters::Counters;
 use crate::ids::IdSource;
-use crate::journal::{CommitWaiters, Entry, Journal, Lsn, MemoryJournal, encode};
+use crate::journal::{Batch, CommitWaiters, Entry, Group, Journal, Lsn, MemoryJournal, encode};
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
@@ -74,6 +74,22 @@ impl Core {
     #[must_use]
     pub fn durable(&self) -> Lsn {
         self.journal.durable()
+    }
+
+    /// Where everything journalled so far ends.
+    #[must_use]
+    pub fn journal_end(&self) -> Lsn {
+        self.journal.end()
+    }
+
+    /// Begins a batch of journal entries: see [`Journal::begin_batch`].
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::begin(&*self.journal)
+    }
+
+    /// Begins a group of journal entries: see [`Journal::begin_group`].
+    pub fn group(&self) -> Group<'_> {
+        Group::begin(&*self.journal)
     }
 
     /// Wakes the outbox's owner once `lsn` is durable. Returns true when it already is.
@@ -274,10 +290,11 @@ impl Broker {
 
     /// Everything durable as journal records, in the order in which they are to be applied, each
     /// handed to `record`. Returns the position from which on the journal is needed: bodies below
-    /// `old_below` were moved to page files first, or were journalled anew where they are few.
+    /// `old_below` were moved to page files first, or were journalled anew where they are few. From
+    /// `keep_from` on everything is needed: a publish that is under way may name a body there.
     ///
     /// Blocks on the disk.
-    pub fn checkpoint(&self, old_below: Lsn, record: &mut dyn FnMut(&[u8])) -> Lsn {
+    pub fn checkpoint(&self, old_below: Lsn, keep_from: Lsn, record: &mut dyn FnMut(&[u8])) -> Lsn {
         let _moving = self.core.paging.moving();
         self.move_old(old_below);
         let mut scratch = Vec::new();
@@ -289,8 +306,8 @@ impl Broker {
         let needed = self
             .vhosts
             .values()
-            .map(|vhost| vhost.checkpoint(old_below, &mut put));
-        needed.min().unwrap_or(old_below)
+            .map(|vhost| vhost.checkpoint(old_below, keep_from, &mut put));
+        needed.min().unwrap_or(keep_from)
     }
 
     /// Gives memory back: drops page files that are not needed any more, and moves messages to

@@ -1,6 +1,8 @@
 //! Transactions of the class tx: publishes and settlements wait here for the commit, which is
 //! answered when everything is safe (AMQP 0-9-1 §1.9; RabbitMQ: atomic per queue only).
 
+use std::sync::Arc;
+
 use routing::{KeyForm, Lsn, OutBuf, Timestamp};
 
 use super::{
@@ -129,6 +131,8 @@ impl Channel {
         } = std::mem::take(self.transaction()?);
         let mut end = None;
         let mut is_refused = false;
+        let core = Arc::clone(shared.publisher.vhost().core());
+        let group = core.group();
         for publishing in publishes {
             let target = &publishing.target;
             // Looked up again: what was bound since the publish counts, an exchange that is gone
@@ -148,6 +152,7 @@ impl Channel {
                 .add(&delivery.queue, delivery.seq, verdict);
         }
         shared.flush_settlements(now);
+        drop(group);
         if is_refused {
             return Err(Refused::precondition("partial tx completion"));
         }

@@ -138,7 +138,7 @@ fn a_checkpoint_with_any_part_of_the_journal_behind_it_is_the_same() {
     let before = broker(&journal);
     live(&vhost(&before));
     let mut parts = Vec::new();
-    before.checkpoint(Lsn(0), &mut |record| {
+    before.checkpoint(Lsn(0), Lsn(0), &mut |record| {
         parts.push((Lsn(0), Bytes::copy_from_slice(record)));
     });
     let expected = state(&recovered(journal.records(), &journal));
@@ -165,7 +165,7 @@ fn a_checkpoint_can_copy_bodies_so_that_nothing_below_is_needed() {
         .map(|(at, record)| Lsn(at.0 + record.len() as u64))
         .unwrap();
     let mut parts = Vec::new();
-    before.checkpoint(end, &mut |record| {
+    before.checkpoint(end, end, &mut |record| {
         parts.push((Lsn(0), Bytes::copy_from_slice(record)));
     });
     let expected = state(&recovered(journal.records(), &journal));
