@@ -36,7 +36,7 @@ def build(*command: object, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("client", ["pika", "aio_pika", "kombu"])
+@pytest.mark.parametrize("client", ["pika", "aio_pika", "kombu", "celery"])
 def test_python(gateway, client):
     run(gateway, sys.executable, HERE / f"python/{client}_client.py")
 

@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 
 use crate::counters::Counters;
 use crate::ids::IdSource;
-use crate::journal::{Batch, CommitWaiters, Entry, Group, Journal, Lsn, MemoryJournal, encode};
+use crate::journal::{
+    Batch, CommitId, CommitWaiters, Commits, Entry, Group, Journal, Lsn, MemoryJournal, encode,
+};
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
@@ -57,6 +59,7 @@ impl Default for Settings {
 pub struct Core {
     pub(crate) settings: Settings,
     pub(crate) journal: Arc<dyn Journal>,
+    commits: Arc<Commits>,
     pub(crate) policies: ArcSwap<Policies>,
     pub(crate) timers: Timers,
     pub(crate) ids: IdSource,
@@ -100,6 +103,15 @@ impl Core {
         self.commit_waiters.register(lsn, outbox);
         // It may have become durable in between, and the waiters have been looked at already.
         self.durable() >= lsn
+    }
+
+    /// Does `act`, and makes what it journals count together: after a crash, all of it has happened
+    /// or nothing has. Returns where the journal's record of that ends, none if there was nothing
+    /// to journal.
+    ///
+    /// `act` publishes and settles, and nothing else: no other commit is made meanwhile.
+    pub fn commit<R>(&self, act: impl FnOnce() -> R) -> (R, Option<Lsn>) {
+        self.commits.run(CommitId(self.ids.next()), act)
     }
 
     /// What was not kept or not passed on.
@@ -188,10 +200,12 @@ impl Broker {
         earlier_timer: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         let names = settings.vhosts.clone();
+        let commits = Commits::new(journal);
         let core = Arc::new(Core {
             policies: ArcSwap::from_pointee(settings.policies.clone()),
             settings,
-            journal,
+            journal: Arc::<Commits>::clone(&commits),
+            commits,
             timers: Timers::new(earlier_timer),
             ids: IdSource::starting_at(1),
             counters: Counters::default(),
@@ -307,7 +321,10 @@ impl Broker {
             .vhosts
             .values()
             .map(|vhost| vhost.checkpoint(old_below, keep_from, &mut put));
-        needed.min().unwrap_or(keep_from)
+        let needed = needed.min().unwrap_or(keep_from);
+        // Its end is in the journal then, which is safe before the checkpoint is.
+        self.core.commits.wait_for_end();
+        needed
     }
 
     /// Gives memory back: drops page files that are not needed any more, and moves messages to

@@ -63,6 +63,20 @@ pub fn run(address: SocketAddr, scale: Scale, after: impl FnMut(&Stage)) {
     bindings(&mut stages, &mut client, scale.bindings);
 }
 
+/// The median of a bystander's round trips while nothing else is asked of the server: what the
+/// machine itself takes at this moment.
+#[must_use]
+pub fn quiet_round_trip(address: SocketAddr) -> Duration {
+    let bystander = Bystander::start(address);
+    std::thread::sleep(Duration::from_millis(500));
+    let stage = Stage {
+        name: "nothing",
+        took: Duration::ZERO,
+        round_trips: bystander.stop(),
+    };
+    stage.percentile(50)
+}
+
 struct Stages<F: FnMut(&Stage)> {
     address: SocketAddr,
     after: F,

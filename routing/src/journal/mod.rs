@@ -4,10 +4,12 @@
 //! The core decides *what* is durable ([`Entry`]); whoever implements [`Journal`] decides *how*:
 //! local files today, a replicated log tomorrow. So there is nothing here that only files can do.
 
+mod commit;
 mod decode;
 mod encode;
 mod entry;
 
+pub(crate) use commit::{CommitId, Commits, Role};
 pub use decode::{DecodeError, decode};
 pub use encode::encode;
 pub(crate) use encode::{Place, put_enqueue, put_publish, put_settled};

@@ -3,6 +3,8 @@
 //! Entries are applied in journal order on top of a checkpoint that may be newer than they are:
 //! each knows from identities and sequence numbers whether it has been applied already.
 
+mod commits;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
@@ -16,7 +18,7 @@ use crate::broker::Broker;
 use crate::delay::Delays;
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, Seq, SessionId};
-use crate::journal::{DecodeError, Entry, Lsn, decode};
+use crate::journal::{CommitId, DecodeError, Entry, Lsn, Role, decode};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
@@ -42,6 +44,8 @@ pub struct Recovery<'a> {
     received: Vec<(QueueId, Seq)>,
     /// Wills by session, durable or not.
     wills: HashMap<SessionId, (Name, Will)>,
+    /// Commits whose end has not been seen.
+    open_commits: HashMap<CommitId, commits::OpenCommit>,
     /// Messages that are named but whose bodies could not be read.
     missing: u64,
 }
@@ -69,6 +73,7 @@ impl<'a> Recovery<'a> {
             lines,
             received: Vec::new(),
             wills: HashMap::new(),
+            open_commits: HashMap::new(),
             missing: 0,
         }
     }
@@ -78,8 +83,17 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// When the record cannot be read: written by a newer version.
     pub fn apply(&mut self, record: Bytes, at: Lsn) -> Result<(), DecodeError> {
-        let entry = decode(record, self.broker.origins())?;
-        self.apply_entry(entry, at);
+        match Role::of(record) {
+            Role::Single(record) => {
+                let entry = decode(record, self.broker.origins())?;
+                self.apply_entry(entry, at);
+            }
+            Role::Part(commit, record) => {
+                let entry = decode(record, self.broker.origins())?;
+                self.apply_part(commit, entry, at);
+            }
+            Role::End(commit) => self.end_commit(commit),
+        }
         Ok(())
     }
 
@@ -89,6 +103,7 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// When page files lack what they must have.
     pub fn finish(mut self, now: Timestamp) -> Result<u64, PageError> {
+        self.undo_open_commits();
         self.broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = false);

@@ -154,7 +154,8 @@ impl Channel {
         if let Mode::Tx(transaction) = &mut self.mode {
             return transaction.publish(publishing, shared.settings.transaction_bytes_max);
         }
-        let published = self.hand_over(shared, now, (&publishing, Some(to)), out);
+        let published = route(shared, now, (&publishing, Some(to)));
+        self.return_unroutable(shared, &publishing, &published, out);
         if let Mode::Confirm(confirms) = &mut self.mode {
             confirms.push(published.lsn, published.rejected);
             self.await_answer(shared);
@@ -162,39 +163,31 @@ impl Channel {
         Ok(())
     }
 
-    /// Gives the message to its receivers; returns it to its sender if there are none and it is
-    /// mandatory. `to` is none when its exchange is gone.
-    pub(super) fn hand_over(
+    /// Returns a mandatory message that nobody received to its sender.
+    pub(super) fn return_unroutable(
         &self,
-        shared: &mut Shared,
-        now: Timestamp,
-        (publishing, to): (&Publishing, Option<Arc<Resolved>>),
+        shared: &Shared,
+        publishing: &Publishing,
+        published: &Published,
         out: &mut OutBuf,
-    ) -> Published {
-        let published = match to {
-            None => Published::default(),
-            Some(to) if publishing.target.copies.is_empty() => {
-                shared.publisher.publish(now, &to, &publishing.message)
-            }
-            Some(to) => publish_copies(shared, now, publishing, to),
-        };
+    ) {
         let is_unroutable = published.receivers == 0 && !published.rejected;
-        if publishing.target.is_mandatory && is_unroutable {
-            let to = PublishedTo {
-                exchange: &publishing.target.exchange,
-                routing_key: &publishing.target.key,
-            };
-            let message = &publishing.message;
-            put_return(out, self.id, NO_ROUTE, to);
-            put_content(
-                out,
-                self.id,
-                &message.raw_properties,
-                &message.payload,
-                shared.frame_max,
-            );
+        if !(publishing.target.is_mandatory && is_unroutable) {
+            return;
         }
-        published
+        let to = PublishedTo {
+            exchange: &publishing.target.exchange,
+            routing_key: &publishing.target.key,
+        };
+        let message = &publishing.message;
+        put_return(out, self.id, NO_ROUTE, to);
+        put_content(
+            out,
+            self.id,
+            &message.raw_properties,
+            &message.payload,
+            shared.frame_max,
+        );
     }
 
     /// The message that the content makes, once its sender is allowed to send it.
@@ -258,6 +251,29 @@ impl Channel {
             Properties::new(&properties)?,
             reply.queue.as_bytes(),
         )))
+    }
+}
+
+/// Where a target leads; none when its exchange is gone.
+pub(super) fn find(shared: &mut Shared, target: &Target) -> Option<Arc<Resolved>> {
+    let publisher = &mut shared.publisher;
+    publisher
+        .resolve(&target.exchange, &target.key, KeyForm::RoutingKey)
+        .ok()
+}
+
+/// Gives the message to its receivers; `to` is none when its exchange is gone.
+pub(super) fn route(
+    shared: &mut Shared,
+    now: Timestamp,
+    (publishing, to): (&Publishing, Option<Arc<Resolved>>),
+) -> Published {
+    match to {
+        None => Published::default(),
+        Some(to) if publishing.target.copies.is_empty() => {
+            shared.publisher.publish(now, &to, &publishing.message)
+        }
+        Some(to) => publish_copies(shared, now, publishing, to),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Transactions of the class tx: publishes and settlements wait here for the commit, which is
-//! answered when everything is safe (AMQP 0-9-1 §1.9; RabbitMQ: atomic per queue only).
+//! answered when everything is safe (AMQP 0-9-1 §1.9; RabbitMQ: atomic per queue only). After a
+//! crash all publishes and acknowledgements of a commit have happened, or none.
 
 use std::sync::Arc;
 
-use routing::{KeyForm, Lsn, OutBuf, Timestamp};
+use routing::{Lsn, OutBuf, Timestamp};
 
 use super::{
     channel::{Channel, Mode},
-    publish::Publishing,
+    publish::{Publishing, find, route},
     shared::Shared,
     unsettled::Outstanding,
 };
@@ -129,22 +130,41 @@ impl Channel {
         let Transaction {
             publishes, settled, ..
         } = std::mem::take(self.transaction()?);
-        let mut end = None;
-        let mut is_refused = false;
-        let core = Arc::clone(shared.publisher.vhost().core());
-        let group = core.group();
-        for publishing in publishes {
-            let target = &publishing.target;
-            // Looked up again: what was bound since the publish counts, an exchange that is gone
-            // leaves the message unroutable.
-            let to = shared
-                .publisher
-                .resolve(&target.exchange, &target.key, KeyForm::RoutingKey)
-                .ok();
-            let published = self.hand_over(shared, now, (&publishing, to), out);
-            end = end.max(published.lsn);
-            is_refused |= published.rejected;
+        let core = Arc::clone(shared.vhost.core());
+        let (acked, dismissed): (Vec<_>, Vec<_>) = settled
+            .into_iter()
+            .partition(|(verdict, _)| *verdict == Verdict::Ack);
+        let (published, end) = core.commit(|| {
+            let published = publishes.iter().map(|publishing| {
+                // Looked up again: what was bound since the publish counts, an exchange that is
+                // gone leaves the message unroutable.
+                let to = find(shared, &publishing.target);
+                route(shared, now, (publishing, to))
+            });
+            let published = published.collect::<Vec<_>>();
+            self.settle_all(shared, now, acked);
+            published
+        });
+        // What is rejected may die, which is a publish of its own.
+        self.settle_all(shared, now, dismissed);
+        for (publishing, published) in publishes.iter().zip(&published) {
+            self.return_unroutable(shared, publishing, published, out);
         }
+        let is_refused = published.iter().any(|published| published.rejected);
+        if is_refused {
+            return Err(Refused::precondition("partial tx completion"));
+        }
+        self.transaction()?.committing = Some(end.unwrap_or_default());
+        self.await_answer(shared);
+        Ok(())
+    }
+
+    fn settle_all(
+        &self,
+        shared: &mut Shared,
+        now: Timestamp,
+        settled: Vec<(Verdict, Outstanding)>,
+    ) {
         for (verdict, delivery) in settled {
             self.put_credit_back(shared, &delivery);
             shared
@@ -152,13 +172,6 @@ impl Channel {
                 .add(&delivery.queue, delivery.seq, verdict);
         }
         shared.flush_settlements(now);
-        drop(group);
-        if is_refused {
-            return Err(Refused::precondition("partial tx completion"));
-        }
-        self.transaction()?.committing = Some(end.unwrap_or_default());
-        self.await_answer(shared);
-        Ok(())
     }
 
     fn rollback(&mut self, out: &mut OutBuf) -> Result<(), Refused> {

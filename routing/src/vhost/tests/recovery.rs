@@ -1,5 +1,6 @@
 use super::sessions::{open, subscribe};
 use super::*;
+use crate::queue::Settlement;
 
 /// Everything durable, in a broker brought back from these records.
 pub(super) fn recovered(
@@ -173,4 +174,60 @@ fn a_checkpoint_can_copy_bodies_so_that_nothing_below_is_needed() {
     let copied = journal.records().into_iter().filter(|(at, _)| *at >= end);
     kept.put_all(copied);
     assert_eq!(state(&recovered(parts, &kept)), expected);
+}
+
+/// A commit of two publishes, the first to two queues, and an acknowledgement.
+fn commit(vhost: &Arc<VHost>) {
+    declare(vhost, "source");
+    for name in ["q1", "q2"] {
+        declare(vhost, name);
+        bind(vhost, "amq.fanout", name, "");
+    }
+    publish_with(vhost, "", "source", KeyForm::RoutingKey, numbered(1));
+    let source = vhost.queue("source").unwrap();
+    let (taken, _) = source.get(NOW, ConsumerId(0), true).unwrap();
+    let Source::Queue(taken) = taken.source else {
+        panic!("from a queue");
+    };
+    let (_, end) = vhost.core().commit(|| {
+        publish_with(vhost, "amq.fanout", "", KeyForm::RoutingKey, numbered(2));
+        publish_with(vhost, "", "q1", KeyForm::RoutingKey, numbered(3));
+        let mut wakes = Wakes::default();
+        source.settle(NOW, &[taken.seq], Settlement::Ack, &mut wakes);
+    });
+    assert!(end.is_some());
+    publish_with(vhost, "", "q1", KeyForm::RoutingKey, numbered(4));
+}
+
+#[test]
+fn a_commit_survives_as_a_whole_or_not_at_all() {
+    let journal = RecordingJournal::new();
+    commit(&vhost(&broker(&journal)));
+    let records = journal.records();
+    let waiting = |records: &[(Lsn, Bytes)]| {
+        let broker = recovered(records.to_vec(), &journal);
+        ["source", "q1", "q2"].map(|name| {
+            let queue = vhost(&broker).queue(name).unwrap();
+            let all = std::iter::from_fn(|| queue.get(NOW, ConsumerId(0), true));
+            all.map(|(delivery, _)| String::from_utf8(delivery.message.payload.to_vec()).unwrap())
+                .collect::<String>()
+        })
+    };
+    // Four parts (one body in two queues), the end, and the last publish.
+    let first = records.len() - 6;
+    for cut in first..first + 5 {
+        assert_eq!(waiting(&records[..cut]), ["1", "", ""], "cut at {cut}");
+    }
+    assert_eq!(waiting(&records[..first + 5]), ["", "23", "2"]);
+    assert_eq!(waiting(&records), ["", "234", "2"]);
+    // A later record does not make a commit whole that lacks its end.
+    let mut torn = records;
+    torn.remove(first + 4);
+    assert_eq!(waiting(&torn), ["1", "4", ""]);
+}
+
+#[test]
+fn a_commit_that_journals_nothing_waits_for_nothing() {
+    let broker = broker(&RecordingJournal::new());
+    assert_eq!(broker.core().commit(|| 7), (7, None));
 }

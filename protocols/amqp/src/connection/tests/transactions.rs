@@ -85,6 +85,22 @@ fn a_commit_waits_for_the_journal_and_nothing_may_come_between() {
 }
 
 #[test]
+fn a_commit_of_acknowledgements_alone_waits_for_the_journal_too() {
+    let (broker, journal) = gated_broker();
+    let mut client = Client::open(&broker);
+    client.send(&declare("d", 2, &TableBuf::new()));
+    client.send(&publish_to(("", "d"), 0, PERSISTENT, b"x"));
+    journal.sync(&broker);
+    client.receive();
+    client.send(&tx(MethodId::TX_SELECT));
+    client.send(&consume("d", "t", 0));
+    let sent = [ack(1, 0), tx(MethodId::TX_COMMIT)].concat();
+    assert_eq!(client.send(&sent), b"");
+    journal.sync(&broker);
+    assert_eq!(client.receive(), ok(TxReply::CommitOk));
+}
+
+#[test]
 fn a_mandatory_message_comes_back_at_the_commit() {
     let mut client = transactional(&broker());
     assert_eq!(
