@@ -35,12 +35,23 @@ class Gateway:
     """A gateway with its own directory, which outlives restarts.
 
     `config` is the text of its configuration file; ports and data directory are given by `--set`, and so are other
-    addresses than a free port, by listener (`binds`).
+    addresses than a free port, by listener (`binds`). The data lies in the directory unless `data_dir` says where;
+    `wrapper` is a command that runs it, such as strace.
     """
 
-    def __init__(self, directory: Path, config: str = "", binds: dict[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        config: str = "",
+        binds: dict[str, str] | None = None,
+        *,
+        data_dir: Path | None = None,
+        wrapper: tuple[str, ...] = (),
+    ):
         self.directory = directory
         self._binds = {name: "127.0.0.1:0" for name in _PROTOCOLS} | (binds or {})
+        self.data_dir = data_dir or directory / "data"
+        self.wrapper = wrapper
         self.log_path = directory / "busbar.log"
         self.ports: dict[str, int] = {}
         self._config_path = directory / "busbar.toml"
@@ -91,6 +102,18 @@ class Gateway:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
+    def signal(self, number: int) -> None:
+        """Sends the process a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, timeout_s: float) -> int:
+        """Waits for the process to end by itself; its exit code."""
+        process, self._process = self._process, None
+        try:
+            return process.wait(timeout_s)
+        finally:
+            process.kill()
+
     def is_running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
@@ -101,8 +124,8 @@ class Gateway:
 
     def _command(self) -> list[str]:
         settings = {f"listeners.{name}.bind": address for name, address in self._binds.items()}
-        settings["storage.data_dir"] = str(self.directory / "data")
-        command = [str(binary()), "--config", str(self._config_path)]
+        settings["storage.data_dir"] = str(self.data_dir)
+        command = [*self.wrapper, str(binary()), "--config", str(self._config_path)]
         for key, value in settings.items():
             command += ["--set", f'{key}="{value}"']
         return command

@@ -33,6 +33,14 @@ pub enum Command {
     /// Look at the data directory of a gateway that does not run
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Copy the data directory of a running gateway to an empty directory, to start from there
+    Backup {
+        /// An empty or new directory
+        dir: PathBuf,
+        /// The data directory of the gateway
+        #[arg(long, default_value = "busbar-data")]
+        data_dir: PathBuf,
+    },
     /// Read a password and print its hash for `password_hash` of a user
     Passwd {
         /// Print its SCRAM verifier for `scram_sha256` instead

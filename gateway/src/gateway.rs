@@ -2,14 +2,15 @@
 //! it is told to stop, and leaves everything safe.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mqtt::Connection as MqttConnection;
-use routing::{Broker, ConnectionId, Lsn, Peer};
+use routing::{Broker, ConnectionId, Lsn, PageSettings, Peer};
 use rustix::rand::{GetRandomFlags, getrandom};
-use storage::{DiskFiles, Health};
+use storage::{DiskFiles, Health, PageStore};
 use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
@@ -17,6 +18,7 @@ use crate::auth::{Anonymous, Authenticator};
 use crate::clock::Clock;
 use crate::config::{Bind, Config, HttpListener, Listener, WebSocketListener};
 use crate::connection::{Conditions, drive};
+use crate::control;
 use crate::http;
 use crate::journal::{self, Journal, RecoverError};
 use crate::listener::{self, Admission, BindError};
@@ -24,6 +26,7 @@ use crate::metrics::Connections;
 use crate::net::lan::{Counters, LanTask};
 use crate::net::stream::Stream;
 use crate::net::websocket;
+use crate::paging::{Bells, PageFiles, PageThreads};
 use crate::settings;
 use crate::shutdown::Shutdown;
 use crate::system_topics;
@@ -48,6 +51,8 @@ pub struct Shared {
     pub authenticator: ArcSwap<Authenticator>,
     /// The core's journal.
     pub journal: Arc<Journal>,
+    /// The page files.
+    pub pages: Arc<PageFiles>,
     /// Tasks, and their end.
     pub shutdown: Shutdown,
     /// Connections by protocol.
@@ -114,6 +119,7 @@ pub enum ReloadError {
 #[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
+    page_threads: PageThreads,
     /// What it runs with.
     config: Config,
     window_bytes: u64,
@@ -133,7 +139,9 @@ impl Gateway {
         let (log, recovery) = storage::Journal::open(log_settings.clone(), DiskFiles)?;
         let journal = Journal::new(log, &log_settings);
         let timers = Arc::new(Notify::new());
-        let broker = new_broker(config, &journal, &timers);
+        let pages = PageStore::open(journal.log(), storage::PageSettings::default())?;
+        let (pages, bells) = (Arc::new(PageFiles(pages)), Arc::new(Bells::default()));
+        let broker = new_broker(config, &journal, (&pages, &bells), &timers);
         journal::recover(&broker, &journal, recovery, clock.now())?;
         let failed = Arc::new(Notify::new());
         watch_journal(&journal, &broker, &failed);
@@ -149,11 +157,14 @@ impl Gateway {
             broker,
             authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
             journal,
+            pages,
             shutdown: Shutdown::default(),
             connections: PROTOCOLS.map(|protocol| (protocol, Connections::default())),
         });
+        let page_threads = PageThreads::start(&shared.broker, &shared.pages, &bells, clock)?;
         let mut gateway = Self {
             shared,
+            page_threads,
             config: config.clone(),
             window_bytes: log_settings.segment_bytes * u64::from(log_settings.segment_count_max),
             failed,
@@ -164,6 +175,7 @@ impl Gateway {
             return Err(error);
         }
         gateway.run_lan_links(links);
+        gateway.run_control(&config.storage.data_dir);
         gateway.run_timers(timers);
         gateway.run_checkpoints();
         system_topics::run(&gateway.shared, config.mqtt.sys_interval);
@@ -223,7 +235,9 @@ impl Gateway {
             warn!("some connections did not end in time");
         }
         let (shared, window_bytes) = (self.shared, self.window_bytes);
+        let page_threads = self.page_threads;
         let closed = tokio::task::spawn_blocking(move || {
+            drop(page_threads);
             let checkpoint = journal::checkpoint(&shared.broker, &shared.journal, window_bytes);
             if let Err(failure) = checkpoint {
                 journal::log_checkpoint_failure(&failure);
@@ -392,6 +406,17 @@ impl Gateway {
         Ok(())
     }
 
+    /// The gateway serves its clients without it, too.
+    fn run_control(&self, data_dir: &Path) {
+        match control::listen(data_dir) {
+            Ok(listener) => {
+                let serving = control::serve(listener, Arc::clone(&self.shared));
+                self.shared.shutdown.spawn("control", serving);
+            }
+            Err(error) => warn!(%error, "no control socket; `busbar backup` is not possible"),
+        }
+    }
+
     fn run_lan_links(&self, links: Vec<(String, LanTask)>) {
         for (_, link) in links {
             let (clock, stop) = (self.shared.clock, self.shared.shutdown.token().clone());
@@ -437,7 +462,11 @@ impl Gateway {
             {
                 let written = journal.end().0 - last_end.0;
                 let age = shared.clock.uptime().saturating_sub(last_at);
-                if written == 0 || (written < window_bytes / 4 && age < CHECKPOINT_AGE) {
+                // A disk that is low needs what was settled back soon.
+                let is_due = written >= window_bytes / 4
+                    || age >= CHECKPOINT_AGE
+                    || journal.log().health() != Health::Ok;
+                if written == 0 || !is_due {
                     continue;
                 }
                 (last_end, last_at) = (journal.end(), shared.clock.uptime());
@@ -470,7 +499,12 @@ async fn shake_hands(
     }
 }
 
-fn new_broker(config: &Config, journal: &Arc<Journal>, timers: &Arc<Notify>) -> Arc<Broker> {
+fn new_broker(
+    config: &Config,
+    journal: &Arc<Journal>,
+    (pages, bells): (&Arc<PageFiles>, &Arc<Bells>),
+    timers: &Arc<Notify>,
+) -> Arc<Broker> {
     let origins = vec![
         &amqp::ORIGIN,
         &mqtt::ORIGIN,
@@ -479,10 +513,16 @@ fn new_broker(config: &Config, journal: &Arc<Journal>, timers: &Arc<Notify>) -> 
         &lan::ORIGIN,
     ];
     let log: Arc<dyn routing::Journal> = Arc::clone(journal) as _;
-    let timers = Arc::clone(timers);
-    Arc::new(Broker::new(
+    let (timers, bells) = (Arc::clone(timers), Arc::clone(bells));
+    let pages = PageSettings {
+        pages: Arc::clone(pages) as _,
+        budget_bytes: settings::message_memory_bytes(config),
+        wake: Box::new(move |work| bells.ring(work)),
+    };
+    Arc::new(Broker::with_pages(
         settings::core(config),
         log,
+        pages,
         origins,
         Box::new(move || timers.notify_one()),
     ))

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Buf, Bytes, BytesMut};
 use routing::journal::{Appended, DecodeError};
 use routing::vhost::Recovery;
-use routing::{Broker, Journal as _, Lsn, Timestamp, Urgency};
+use routing::{Broker, Journal as _, Lsn, PageError, Timestamp, Urgency};
 use storage::{Health, Refused};
 use tracing::{error, info, warn};
 
@@ -37,6 +37,8 @@ pub struct Journal {
     parted: Mutex<BTreeMap<u64, u64>>,
     /// Where the log ended when somebody last appended.
     end: AtomicU64,
+    /// The position from which on the last checkpoint needs the log.
+    needed: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -51,6 +53,7 @@ impl Journal {
             log,
             part_bytes_max,
             end: AtomicU64::new(0),
+            needed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         })
     }
@@ -65,6 +68,12 @@ impl Journal {
     #[must_use]
     pub fn end(&self) -> Lsn {
         Lsn(self.end.load(Ordering::Acquire))
+    }
+
+    /// Records that the log did not take.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn append_one(&self, parts: &[&[u8]], urgency: Urgency) -> Appended {
@@ -89,10 +98,7 @@ impl Journal {
         if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
             error!(%refusal, "the journal takes no records; publishers wait");
         }
-        Appended {
-            start: Lsn(u64::MAX),
-            end: Lsn(u64::MAX),
-        }
+        Appended::REFUSED
     }
 
     fn append_parted(&self, parts: &[&[u8]], urgency: Urgency) -> Appended {
@@ -102,10 +108,15 @@ impl Journal {
             .flat_map(|part| part.chunks(self.part_bytes_max))
         {
             let at = self.append_one(&[&[PART], part], Urgency::Lazy);
+            if at.is_refused() {
+                return at;
+            }
             addresses.extend_from_slice(&at.start.0.to_le_bytes());
         }
         let appended = self.append_one(&[&addresses], urgency);
-        self.remember_parts(appended.start, addresses.get(1..).unwrap_or_default());
+        if !appended.is_refused() {
+            self.remember_parts(appended.start, addresses.get(1..).unwrap_or_default());
+        }
         appended
     }
 
@@ -170,6 +181,14 @@ impl routing::Journal for Journal {
         self.log.health() == Health::Ok && pending_bytes < self.pending_bytes_high
     }
 
+    fn end(&self) -> Lsn {
+        Self::end(self).max(self.durable())
+    }
+
+    fn wait_durable(&self, end: Lsn) -> bool {
+        self.log.wait_durable(storage::Lsn(end.0)).is_ok()
+    }
+
     fn read(&self, start: Lsn) -> Option<Bytes> {
         self.open(start, self.log.read(storage::Lsn(start.0)).ok()?)
     }
@@ -184,6 +203,9 @@ pub enum RecoverError {
     /// A record is of a newer version.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// Page files lack messages.
+    #[error("messages in page files are lost; the data directory is damaged")]
+    Pages(#[from] PageError),
     /// Messages are named whose bodies are not there.
     #[error("{messages} messages have lost their bodies; the journal is damaged")]
     Missing {
@@ -216,7 +238,7 @@ pub fn recover(
         }
         Ok::<_, RecoverError>(())
     })?;
-    match core.finish(now) {
+    match core.finish(now)? {
         0 => {
             info!(records, "recovered");
             Ok(())
@@ -227,8 +249,9 @@ pub fn recover(
 
 /// Writes a checkpoint and gives up the log below it. Blocks on the disk.
 ///
-/// Bodies that are still needed and lie in the older half of the log's window are written anew
-/// first, so that one forgotten message does not hold a segment for ever.
+/// Bodies that are still needed and lie further back than a quarter of the log's window are moved
+/// to page files first, so that one forgotten message does not hold a segment for ever, and a
+/// start has little to read.
 ///
 /// # Errors
 /// When the checkpoint could not be written; the log is as it was.
@@ -238,17 +261,22 @@ pub fn checkpoint(
     window_bytes: u64,
 ) -> Result<(), storage::Error> {
     let at = journal.end().max(journal.durable());
-    let copy_below = Lsn(at.0.saturating_sub(window_bytes / 2));
+    // Where there is no room, nothing can be moved either: only what is gone is given up.
+    let old_below = match journal.log.health() {
+        Health::Ok => Lsn(at.0.saturating_sub(window_bytes / 4)),
+        Health::DiskLow | Health::Full | Health::Failed => Lsn(0),
+    };
     let mut parts = Vec::new();
-    broker.checkpoint(copy_below, &mut |record| {
+    let needed = broker.checkpoint(old_below, &mut |record| {
         parts.push(Bytes::copy_from_slice(record));
     });
     // What was copied is part of what the checkpoint names: it must be safe before.
     journal.log.wait_durable(storage::Lsn(journal.end().0))?;
     journal.log.checkpoint(storage::Lsn(at.0), parts)?;
-    journal
-        .log
-        .trim(storage::Lsn(journal.needed_from(copy_below).0));
+    // Should this checkpoint be damaged, the one before it must find its bodies.
+    let needed = journal.needed_from(needed);
+    let before = journal.needed.swap(needed.0, Ordering::AcqRel);
+    journal.log.trim(storage::Lsn(needed.0.min(before)));
     Ok(())
 }
 
@@ -257,5 +285,7 @@ pub fn log_checkpoint_failure(failure: &storage::Error) {
     warn!(%failure, "no checkpoint was written; the log keeps what it has");
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 //!
 //! Labels are bounded by the configuration (protocol, virtual host, link): no client can add one.
 
+mod storage;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,6 +56,7 @@ pub fn text(shared: &Shared) -> Result<String, fmt::Error> {
 #[derive(Debug)]
 struct Snapshot {
     numbers: Vec<Family>,
+    distributions: Vec<storage::Distribution>,
 }
 
 /// A metric and its values by label.
@@ -69,7 +72,8 @@ impl Snapshot {
     fn of(shared: &Shared) -> Self {
         let mut numbers = connections(shared);
         numbers.extend(vhosts(shared));
-        numbers.extend(journal(shared));
+        let stats = shared.journal.log().stats();
+        numbers.extend(storage::families(shared, &stats));
         numbers.extend(
             shared
                 .resp
@@ -85,7 +89,10 @@ impl Snapshot {
             kind: MetricType::Counter,
             values: vec![(Vec::new(), shared.authenticator.load().slow_checks())],
         });
-        Self { numbers }
+        Self {
+            numbers,
+            distributions: storage::distributions(&stats),
+        }
     }
 }
 
@@ -162,67 +169,6 @@ fn vhosts(shared: &Shared) -> Vec<Family> {
         gauge("retained_bytes", "Memory of retained values", &|vhost| {
             wide(vhost.retained_bytes())
         }),
-    ]
-}
-
-fn journal(shared: &Shared) -> Vec<Family> {
-    let stats = shared.journal.log().stats();
-    let one = |name, help, kind, value| {
-        let values = vec![(Vec::new(), value)];
-        Family {
-            name,
-            help,
-            kind,
-            values,
-        }
-    };
-    let counter = MetricType::Counter;
-    let gauge = MetricType::Gauge;
-    vec![
-        one(
-            "journal_records",
-            "Records appended",
-            counter,
-            stats.records,
-        ),
-        one(
-            "journal_written_bytes",
-            "Bytes written",
-            counter,
-            stats.written_bytes,
-        ),
-        one("journal_batches", "Group commits", counter, stats.batches),
-        one("journal_syncs", "Syncs of the disk", counter, stats.syncs),
-        one(
-            "journal_sync_us_p50",
-            "Half of all syncs took at most this, microseconds",
-            gauge,
-            stats.sync_us.quantile_max(0.5),
-        ),
-        one(
-            "journal_sync_us_p99",
-            "99 % of all syncs took at most this, microseconds",
-            gauge,
-            stats.sync_us.quantile_max(0.99),
-        ),
-        one(
-            "journal_pending_bytes",
-            "Bytes that wait for the disk",
-            gauge,
-            stats.pending_bytes,
-        ),
-        one(
-            "journal_live_bytes",
-            "Bytes of the log still needed",
-            gauge,
-            stats.live_bytes,
-        ),
-        one(
-            "journal_segments",
-            "Segments in use",
-            gauge,
-            wide(stats.segments_live),
-        ),
     ]
 }
 
@@ -365,7 +311,8 @@ impl Collector for Snapshot {
             let metric = encoder.encode_descriptor(family.name, family.help, None, family.kind)?;
             family.encode(metric)?;
         }
-        Ok(())
+        let mut distributions = self.distributions.iter();
+        distributions.try_for_each(|distribution| distribution.encode(&mut encoder))
     }
 }
 

@@ -67,6 +67,7 @@ pub fn storage(config: &Config) -> storage::Settings {
     settings.segment_bytes = keys.segment_bytes;
     settings.segment_count_max = keys.segment_count_max;
     settings.pending_bytes_max = keys.pending_bytes_max;
+    settings.io_nice = keys.io_nice;
     settings.disk_min_free_bytes = keys.disk_free_min;
     // Half a segment, so that little is lost where a frame does not fit; larger messages are
     // written in parts.
@@ -76,6 +77,12 @@ pub fn storage(config: &Config) -> storage::Settings {
         SyncPolicy::Os => storage::SyncPolicy::Os,
     };
     settings
+}
+
+/// Bytes of messages that may be in memory.
+#[must_use]
+pub fn message_memory_bytes(config: &Config) -> usize {
+    bytes(config.storage.message_memory_bytes)
 }
 
 /// What AMQP connections are told.

@@ -14,13 +14,18 @@ use crate::journal::{
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
+use crate::pages::PageError;
+use crate::paging::{PageSettings, Paging};
 use crate::policy::Policies;
-use crate::queue::QueueLimits;
+use crate::queue::{Queue, QueueLimits, Store};
 use crate::retained::RetainedLimits;
 use crate::shared::SharedStrategy;
 use crate::time::Timestamp;
 use crate::timer::{Due, Timers};
 use crate::vhost::VHost;
+
+/// A line with less than this in the old part of the journal gets no page file for it.
+const MOVE_BYTES_MIN: usize = 256 << 10;
 
 /// What the core needs to be told.
 #[derive(Clone, Debug)]
@@ -59,6 +64,7 @@ pub struct Core {
     pub(crate) timers: Timers,
     pub(crate) ids: IdSource,
     pub(crate) counters: Counters,
+    pub(crate) paging: Arc<Paging>,
     /// For queues that do not survive a restart.
     nowhere: Arc<dyn Journal>,
     commit_waiters: CommitWaiters,
@@ -98,18 +104,30 @@ impl Core {
         &self.counters
     }
 
-    /// Whether publishers may go on: false while the disk has no room.
+    /// Whether publishers may go on: false while the disk has no room, or messages take more
+    /// memory than they may.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.journal.has_room()
+        self.journal.has_room() && self.paging.has_room()
     }
 
-    pub(crate) fn journal_for(&self, survives: bool) -> Arc<dyn Journal> {
-        Arc::clone(if survives {
+    /// Bytes of messages in memory, by [`crate::Message::cost_bytes`].
+    #[must_use]
+    pub fn message_memory_bytes(&self) -> usize {
+        self.paging.memory_bytes()
+    }
+
+    /// Where a queue keeps its messages.
+    pub(crate) fn store_for(&self, survives: bool) -> Store {
+        let journal = if survives {
             &self.journal
         } else {
             &self.nowhere
-        })
+        };
+        Store {
+            journal: Arc::clone(journal),
+            paging: Arc::clone(&self.paging),
+        }
     }
 
     /// The prefix and 22 characters that nobody can guess.
@@ -152,6 +170,19 @@ impl Broker {
         origins: Vec<&'static Origin>,
         earlier_timer: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
+        let pages = PageSettings::default();
+        Self::with_pages(settings, journal, pages, origins, earlier_timer)
+    }
+
+    /// A broker that moves messages to page files when they take too much memory or too long.
+    #[must_use]
+    pub fn with_pages(
+        settings: Settings,
+        journal: Arc<dyn Journal>,
+        pages: PageSettings,
+        origins: Vec<&'static Origin>,
+        earlier_timer: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
         let names = settings.vhosts.clone();
         let commits = Commits::new(journal);
         let core = Arc::new(Core {
@@ -162,6 +193,7 @@ impl Broker {
             timers: Timers::new(earlier_timer),
             ids: IdSource::starting_at(1),
             counters: Counters::default(),
+            paging: Arc::new(Paging::new(pages, origins.clone())),
             nowhere: Arc::new(MemoryJournal::default()),
             commit_waiters: CommitWaiters::default(),
             names: IdSource::starting_at(0),
@@ -255,19 +287,96 @@ impl Broker {
     }
 
     /// Everything durable as journal records, in the order in which they are to be applied, each
-    /// handed to `record`. Bodies stay where they are, but for those below `copy_below`, which are
-    /// journalled anew.
-    pub fn checkpoint(&self, copy_below: Lsn, record: &mut dyn FnMut(&[u8])) {
+    /// handed to `record`. Returns the position from which on the journal is needed: bodies below
+    /// `old_below` were moved to page files first, or were journalled anew where they are few.
+    ///
+    /// Blocks on the disk.
+    pub fn checkpoint(&self, old_below: Lsn, record: &mut dyn FnMut(&[u8])) -> Lsn {
+        let _moving = self.core.paging.moving();
+        self.move_old(old_below);
         let mut scratch = Vec::new();
         let mut put = |entry: &Entry| {
             scratch.clear();
             encode(entry, &mut scratch);
             record(&scratch);
         };
-        self.vhosts
+        let needed = self
+            .vhosts
             .values()
-            .for_each(|vhost| vhost.checkpoint(copy_below, &mut put));
+            .map(|vhost| vhost.checkpoint(old_below, &mut put));
+        let needed = needed.min().unwrap_or(old_below);
         // Its end is in the journal then, which is safe before the checkpoint is.
         self.core.commits.wait_for_end();
+        needed
+    }
+
+    /// Gives memory back: drops page files that are not needed any more, and moves messages to
+    /// page files while there are too many in memory. Returns whether it did anything. Blocks on
+    /// the disk; for a thread of its own.
+    ///
+    /// # Errors
+    /// When the page files cannot be written.
+    pub fn page_out(&self) -> Result<bool, PageError> {
+        let paging = &self.core.paging;
+        let dropped = paging.take_dropped();
+        dropped
+            .iter()
+            .for_each(|line| paging.pages.drop_line(*line));
+        if paging.memory_bytes() <= paging.high_bytes() {
+            return Ok(!dropped.is_empty());
+        }
+        let mut did_something = !dropped.is_empty();
+        for (queue, priority) in self.by_surplus() {
+            while paging.memory_bytes() > paging.low_bytes() {
+                let _moving = paging.moving();
+                if !queue.page_out(priority)? {
+                    break;
+                }
+                did_something = true;
+            }
+        }
+        Ok(did_something)
+    }
+
+    /// Reads what a queue waits for from its page files; false when none waits. Blocks on the
+    /// disk; for a thread of its own.
+    pub fn page_in(&self, now: Timestamp) -> bool {
+        let Some(queue) = self.core.paging.next_load() else {
+            return false;
+        };
+        queue.load(now, &mut Wakes::default());
+        true
+    }
+
+    /// The lines with more messages in memory than they need there, the longest first.
+    fn by_surplus(&self) -> Vec<(Arc<Queue>, u8)> {
+        let queues = self.vhosts.values().flat_map(|vhost| vhost.all_queues());
+        let mut lines = queues
+            .flat_map(|queue| {
+                let surplus = queue.surplus();
+                surplus
+                    .into_iter()
+                    .map(move |(bytes, priority)| (bytes, Arc::clone(&queue), priority))
+            })
+            .collect::<Vec<_>>();
+        lines.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        lines
+            .into_iter()
+            .map(|(_, queue, priority)| (queue, priority))
+            .collect()
+    }
+
+    /// Moves what lies in the journal below a position to page files, from lines with much of it.
+    /// What is little is left: it is cheaper to journal it anew than to make a file for it.
+    fn move_old(&self, below: Lsn) {
+        let queues = self.vhosts.values().flat_map(|vhost| vhost.all_queues());
+        for queue in queues.filter(|queue| queue.options.durable) {
+            for (bytes, priority) in queue.below(below) {
+                // A full disk: what was not moved is journalled anew, or holds the journal.
+                if bytes >= MOVE_BYTES_MIN && queue.move_below(priority, below).is_err() {
+                    return;
+                }
+            }
+        }
     }
 }

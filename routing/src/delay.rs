@@ -205,7 +205,8 @@ impl Delays {
 
     /// The durable messages as entries that name their bodies' records, as
     /// [`crate::Queue::checkpoint`] has it.
-    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) {
+    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) -> Lsn {
+        let mut needed = Lsn(u64::MAX);
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let waiting = state
@@ -227,8 +228,12 @@ impl Delays {
                 let mut record = Vec::new();
                 journal::put_publish(&mut record, &self.place(seq, due, message), message);
                 let record: [&[u8]; 2] = [&record, &message.payload];
-                *body = self.journal.append(&record, Urgency::Lazy).start;
+                let copied = self.journal.append(&record, Urgency::Lazy);
+                if !copied.is_refused() {
+                    *body = copied.start;
+                }
             }
+            needed = needed.min(*body);
             entry(&Entry::Enqueue {
                 queue: self.id,
                 seq,
@@ -243,6 +248,7 @@ impl Delays {
             first: Seq(0),
             next: Seq(state.next_seq),
         });
+        needed
     }
 
     fn place(&self, seq: Seq, due: Timestamp, message: &Message) -> Place<'static> {

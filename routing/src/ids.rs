@@ -23,7 +23,7 @@ pub struct SessionId(pub u64);
 pub struct SubscriberId(pub u64);
 
 /// A message's place in its queue: rises by one with each message enqueued, never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
 /// One source for all identities that need to be unique within the process only.

@@ -1,15 +1,17 @@
 //! The only mutex of the core: it carries its rank, so that a wrong lock order is found by any
 //! debug test that takes both, and it aborts the process when a panic would leave the core torn.
 //!
-//! Order: [`Rank::Commit`] before [`Rank::Topology`] before [`Rank::Session`] before
-//! [`Rank::Queue`] before [`Rank::Outbox`] before [`Rank::Leaf`]. Under a queue's lock exactly
-//! three calls leave it: `Journal::append` (a memory copy), `Outbox::offer` and `Timers::set`.
+//! Order: [`Rank::Paging`] before [`Rank::Commit`] before [`Rank::Topology`] before
+//! [`Rank::Session`] before [`Rank::Queue`] before [`Rank::Outbox`] before [`Rank::Leaf`]. Under a
+//! queue's lock exactly these calls leave it: `Journal::append` and `Pages::settle` (memory only),
+//! `Outbox::offer`, `Timers::set`, and what wakes the threads that move messages.
 
 use std::ops::{Deref, DerefMut};
 
 /// Where a lock stands in the order; a thread takes them in rising order only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
+    Paging,
     Commit,
     Topology,
     Session,

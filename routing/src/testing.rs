@@ -78,9 +78,8 @@ impl Journal for RecordingJournal {
     }
 
     fn read(&self, start: Lsn) -> Option<Bytes> {
-        self.records()
-            .into_iter()
-            .find(|(at, _)| *at == start)
-            .map(|(_, record)| record)
+        let records = self.records.lock().unwrap();
+        let found = records.binary_search_by_key(&start, |(at, _)| *at).ok()?;
+        records.get(found).map(|(_, record)| record.clone())
     }
 }

@@ -136,7 +136,7 @@ impl Error {
     }
 
     /// Whether the disk (or a quota) was full.
-    pub(crate) fn is_storage_full(&self) -> bool {
+    pub fn is_storage_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::Io { source, .. }
             if matches!(source.kind(), StorageFull | QuotaExceeded))

@@ -52,20 +52,27 @@ impl Journal {
     pub fn open(settings: Settings, files: impl Files) -> Result<(Self, Recovery), Error> {
         let (shared, committer, recovery) = open_shared(settings, Arc::new(files))?;
         let filler = Arc::clone(&shared);
+        let nice = shared.settings.io_nice;
+        let (told, is_set) = std::sync::mpsc::sync_channel(1);
+        let commit = move || {
+            // Nobody listens only when the opening has failed otherwise.
+            drop(told.send(set_nice(nice)));
+            committer.run();
+        };
         let threads = [
-            spawn("journal-commit", move || committer.run())?,
+            spawn("journal-commit", commit)?,
             spawn("journal-fill", move || fill(&filler))?,
         ];
         let handle = Handle {
             shared,
             threads: Mutex::new(threads.into()),
         };
-        Ok((
-            Self {
-                handle: Arc::new(handle),
-            },
-            recovery,
-        ))
+        let journal = Self {
+            handle: Arc::new(handle),
+        };
+        let is_set = is_set.recv().unwrap_or(Ok(()));
+        is_set.map_err(Error::io("set priority of", Path::new("journal-commit")))?;
+        Ok((journal, recovery))
     }
 
     fn shared(&self) -> &Shared {
@@ -209,6 +216,14 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .name(name.to_owned())
         .spawn(body);
     thread.map_err(Error::io("start thread", Path::new(name)))
+}
+
+/// Sets the calling thread's nice value (on Linux each thread has its own).
+fn set_nice(nice: i32) -> std::io::Result<()> {
+    if nice != 0 {
+        rustix::process::setpriority_process(None, nice)?;
+    }
+    Ok(())
 }
 
 /// The filler thread: keeps the pool of segments full.

@@ -236,6 +236,8 @@ impl Pool {
     /// A full disk is no error: it shows in [`Pool::room`], and is tried again. Any other is
     /// final, above all one of a directory: what a later sync of it covers cannot be known.
     pub(crate) fn refill(&self, keep: usize) -> Result<(), Error> {
+        // A low disk gets back what is not needed at once.
+        let keep = if self.room().is_low { 0 } else { keep };
         self.recycle(keep.max(READY_COUNT))?;
         match self.fill_up() {
             Err(error) if error.is_storage_full() => {

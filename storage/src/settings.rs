@@ -34,6 +34,8 @@ pub struct Settings {
     pub frame_bytes_max: u64,
     /// Bytes that may wait in memory for the disk. An append beyond is refused.
     pub pending_bytes_max: u64,
+    /// The nice value of the thread that writes and syncs, -20 (first) to 19; 0: as the process.
+    pub io_nice: i32,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
             disk_min_free_bytes: 1024 * MIB,
             frame_bytes_max: 16 * MIB + (64 << 10),
             pending_bytes_max: 256 * MIB,
+            io_nice: 0,
         }
     }
 

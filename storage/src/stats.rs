@@ -66,6 +66,8 @@ pub struct Stats {
     pub sync_us: Histogram,
     /// Records per batch.
     pub batch_records: Histogram,
+    /// Bytes per batch.
+    pub batch_bytes: Histogram,
     /// Bytes that wait in memory.
     pub pending_bytes: u64,
     /// Segments that hold the log.
@@ -129,6 +131,7 @@ pub(crate) struct Counters {
     records: AtomicU64,
     written_bytes: AtomicU64,
     batch_records: Buckets,
+    batch_bytes: Buckets,
     sync_us: Buckets,
 }
 
@@ -137,6 +140,7 @@ impl Counters {
         self.records.fetch_add(records, Ordering::Relaxed);
         self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.batch_records.add(records);
+        self.batch_bytes.add(bytes);
     }
 
     pub(crate) fn sync(&self, took: Duration) {
@@ -153,6 +157,7 @@ impl Counters {
             syncs: sync_us.count(),
             sync_us,
             batch_records,
+            batch_bytes: self.batch_bytes.snapshot(),
             ..Stats::default()
         }
     }

@@ -17,6 +17,10 @@ pub struct Storage {
     pub segment_count_max: u32,
     /// Bytes that may wait in memory for the disk before publishers are held back.
     pub pending_bytes_max: u64,
+    /// The nice value of the journal's thread, -20 to 19; zero: as the process.
+    pub io_nice: i32,
+    /// Bytes of messages in memory; what is more goes to page files.
+    pub message_memory_bytes: u64,
     /// Publishers are blocked while the disk has fewer bytes free; zero: never.
     pub disk_free_min: u64,
 }
@@ -38,6 +42,8 @@ impl Default for Storage {
             segment_bytes: 64 << 20,
             segment_count_max: 16,
             pending_bytes_max: 256 << 20,
+            io_nice: 0,
+            message_memory_bytes: 256 << 20,
             disk_free_min: 1 << 30,
         }
     }
@@ -63,6 +69,12 @@ impl Storage {
                 "pending_bytes_max",
                 1 << 20..=1 << 40,
                 default.pending_bytes_max,
+            ),
+            io_nice: section.integer("io_nice", -20..=19, default.io_nice),
+            message_memory_bytes: section.size(
+                "message_memory_bytes",
+                1 << 20..=1 << 50,
+                default.message_memory_bytes,
             ),
             disk_free_min: section.size("disk_free_min", 0..=1 << 50, default.disk_free_min),
         }

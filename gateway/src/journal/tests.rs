@@ -8,10 +8,10 @@ use storage::SimFiles;
 
 use super::*;
 
-const NOW: Timestamp = Timestamp(1_000);
+pub(super) const NOW: Timestamp = Timestamp(1_000);
 
 /// Small frames, so that a few hundred kilobytes take several.
-fn settings() -> storage::Settings {
+pub(super) fn settings() -> storage::Settings {
     let mut settings = storage::Settings::new(Path::new("/data"));
     settings.segment_bytes = 1 << 20;
     settings.frame_bytes_max = 64 << 10;

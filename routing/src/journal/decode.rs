@@ -88,6 +88,20 @@ impl Reader<'_> {
                 }
                 Entry::Settled { queue, seqs }
             }
+            kind::PAGED => Entry::Paged {
+                queue: QueueId(self.u64()?),
+                priority: self.u8()?,
+                through: Seq(self.u64()?),
+                cost_bytes: self.u64()?,
+                body_bytes: self.u64()?,
+                wanted: self.rest.split_off(0),
+            },
+            kind::PAGES_SETTLED => Entry::PagesSettled {
+                queue: QueueId(self.u64()?),
+                priority: self.u8()?,
+                from: Seq(self.u64()?),
+                to: Seq(self.u64()?),
+            },
             kind::QUEUE_POSITION => Entry::QueuePosition {
                 queue: QueueId(self.u64()?),
                 first: Seq(self.u64()?),

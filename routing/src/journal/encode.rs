@@ -41,6 +41,8 @@ pub(super) mod kind {
     pub(crate) const RECEIVED: u8 = 15;
     pub(crate) const RELEASED: u8 = 16;
     pub(crate) const RETAINED: u8 = 17;
+    pub(crate) const PAGED: u8 = 18;
+    pub(crate) const PAGES_SETTLED: u8 = 19;
 }
 
 /// Appends an entry's record to `out`.
@@ -81,13 +83,6 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) {
             };
             put_enqueue(out, &place, *body);
         }
-        Entry::Settled { queue, seqs } => put_settled(out, *queue, seqs),
-        Entry::QueuePosition { queue, first, next } => {
-            out.push(kind::QUEUE_POSITION);
-            put_u64(out, queue.0);
-            put_u64(out, first.0);
-            put_u64(out, next.0);
-        }
         Entry::Retained { vhost, message } => {
             out.push(kind::RETAINED);
             put_text(out, vhost);
@@ -109,6 +104,43 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) {
         } => {
             put_session(out, kind::RELEASED, vhost, session.0);
             put_u16(out, *packet_id);
+        }
+        other => encode_queue(other, out),
+    }
+}
+
+fn encode_queue(entry: &Entry, out: &mut Vec<u8>) {
+    match entry {
+        Entry::Settled { queue, seqs } => put_settled(out, *queue, seqs),
+        Entry::Paged {
+            queue,
+            priority,
+            through,
+            cost_bytes,
+            body_bytes,
+            wanted,
+        } => {
+            put_line(out, kind::PAGED, *queue, *priority);
+            [through.0, *cost_bytes, *body_bytes]
+                .iter()
+                .for_each(|number| put_u64(out, *number));
+            out.extend_from_slice(wanted);
+        }
+        Entry::PagesSettled {
+            queue,
+            priority,
+            from,
+            to,
+        } => {
+            put_line(out, kind::PAGES_SETTLED, *queue, *priority);
+            put_u64(out, from.0);
+            put_u64(out, to.0);
+        }
+        Entry::QueuePosition { queue, first, next } => {
+            out.push(kind::QUEUE_POSITION);
+            put_u64(out, queue.0);
+            put_u64(out, first.0);
+            put_u64(out, next.0);
         }
         other => encode_topology(other, out),
     }
@@ -233,6 +265,12 @@ pub(crate) fn put_enqueue(out: &mut Vec<u8>, place: &Place<'_>, body: Lsn) {
     out.push(kind::ENQUEUE);
     put_place(out, place);
     put_u64(out, body.0);
+}
+
+fn put_line(out: &mut Vec<u8>, kind: u8, queue: QueueId, priority: u8) {
+    out.push(kind);
+    put_u64(out, queue.0);
+    out.push(priority);
 }
 
 fn put_place(out: &mut Vec<u8>, place: &Place<'_>) {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::binding::Binding;
 use crate::delivery::Matched;
 use crate::exchange::{ExchangeKind, ExchangeOptions};
@@ -39,6 +41,24 @@ pub enum Entry {
     },
     /// Messages left a queue.
     Settled { queue: QueueId, seqs: Vec<Seq> },
+    /// A line of a queue is in its page files up to `through`, as far as it is still wanted. One
+    /// message there takes so many bytes on average, by [`Message::cost_bytes`] and by its body.
+    /// In a checkpoint, `wanted` says which are.
+    Paged {
+        queue: QueueId,
+        priority: u8,
+        through: Seq,
+        cost_bytes: u64,
+        body_bytes: u64,
+        wanted: Bytes,
+    },
+    /// Messages of a line in page files are gone, both ends included.
+    PagesSettled {
+        queue: QueueId,
+        priority: u8,
+        from: Seq,
+        to: Seq,
+    },
     /// Sequence numbers from `first` to below `next` are used.
     QueuePosition {
         queue: QueueId,

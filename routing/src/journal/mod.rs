@@ -37,6 +37,20 @@ pub struct Appended {
     pub end: Lsn,
 }
 
+impl Appended {
+    /// The record is not in the journal and never will be.
+    pub const REFUSED: Self = Self {
+        start: Lsn(u64::MAX),
+        end: Lsn(u64::MAX),
+    };
+
+    /// Whether the journal did not take the record.
+    #[must_use]
+    pub fn is_refused(self) -> bool {
+        self == Self::REFUSED
+    }
+}
+
 /// Whether somebody waits for a record to be safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
@@ -48,8 +62,8 @@ pub enum Urgency {
 
 /// An append-only log of records with a durable position.
 pub trait Journal: Send + Sync + fmt::Debug {
-    /// Appends one record, given in pieces. A copy into memory: it neither waits nor fails; a
-    /// journal that has failed never becomes durable again, and ends the process.
+    /// Appends one record, given in pieces. A copy into memory: it does not wait. A journal that
+    /// has no room, or has failed, refuses it: see [`Appended::is_refused`].
     fn append(&self, record: &[&[u8]], urgency: Urgency) -> Appended;
 
     /// Everything that ended at or before this position is safe.
@@ -57,6 +71,17 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// False while there is no room for more messages: publishers are to be held up.
     fn has_room(&self) -> bool;
+
+    /// Where everything appended so far ends.
+    fn end(&self) -> Lsn {
+        self.durable()
+    }
+
+    /// Waits until everything up to here is safe; false when it never will be, because the
+    /// journal has failed. Blocks.
+    fn wait_durable(&self, end: Lsn) -> bool {
+        self.durable() >= end
+    }
 
     /// Reads a record back by its address; none when it is not there or damaged. May block.
     fn read(&self, start: Lsn) -> Option<Bytes>;

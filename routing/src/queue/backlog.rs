@@ -1,8 +1,7 @@
 //! The ready messages of a queue: highest priority first, within one priority by sequence.
 
-use std::collections::VecDeque;
-
 use super::entry::Entry;
+use super::line::Line;
 use super::{End, QueueLimits};
 use crate::ids::Seq;
 use crate::message::Message;
@@ -12,29 +11,55 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Backlog {
     /// Lowest priority first; a plain queue has one line.
-    lines: Vec<VecDeque<Entry>>,
+    lines: Vec<Line>,
     total: Total,
+    /// Lines with messages on disk only.
+    cold_lines: usize,
 }
 
 /// How much there is.
 #[derive(Clone, Copy, Debug, Default)]
-struct Total {
-    len: usize,
-    bytes: usize,
-    body_bytes: usize,
+pub(super) struct Total {
+    pub(super) len: usize,
+    pub(super) bytes: usize,
+    pub(super) body_bytes: usize,
 }
 
 impl Total {
-    const fn add(&mut self, message: &Message) {
+    pub(super) const fn add(&mut self, message: &Message) {
         self.len += 1;
         self.bytes += message.cost_bytes();
         self.body_bytes += message.payload.len();
     }
 
-    const fn subtract(&mut self, message: &Message) {
-        self.len -= 1;
-        self.bytes -= message.cost_bytes();
-        self.body_bytes -= message.payload.len();
+    /// Bytes may have been estimated, so they end at zero.
+    pub(super) const fn subtract(&mut self, message: &Message) {
+        self.len = self.len.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(message.cost_bytes());
+        self.body_bytes = self.body_bytes.saturating_sub(message.payload.len());
+        if self.len == 0 {
+            *self = Self {
+                len: 0,
+                bytes: 0,
+                body_bytes: 0,
+            };
+        }
+    }
+
+    /// As much as so many messages of this total's average size.
+    pub(super) fn times(&self, len: usize) -> Self {
+        let each = |bytes: usize| bytes.checked_div(self.len).unwrap_or(0).saturating_mul(len);
+        Self {
+            len,
+            bytes: each(self.bytes),
+            body_bytes: each(self.body_bytes),
+        }
+    }
+
+    pub(super) const fn join(&mut self, other: Self) {
+        self.len += other.len;
+        self.bytes += other.bytes;
+        self.body_bytes += other.body_bytes;
     }
 
     fn is_over(&self, limits: &QueueLimits) -> bool {
@@ -48,10 +73,11 @@ impl Total {
 
 impl Backlog {
     pub(super) fn new(priority_max: u8) -> Self {
-        let lines = (0..=priority_max).map(|_| VecDeque::new()).collect();
+        let lines = (0..=priority_max).map(|_| Line::default()).collect();
         Self {
             lines,
             total: Total::default(),
+            cold_lines: 0,
         }
     }
 
@@ -63,23 +89,39 @@ impl Backlog {
         self.total.len == 0
     }
 
+    /// The priority that messages of this priority have here.
+    pub(super) fn priority_of(&self, message: &Message) -> u8 {
+        let top = u8::try_from(self.lines.len().saturating_sub(1)).unwrap_or(u8::MAX);
+        message.priority.min(top)
+    }
+
+    pub(super) fn lines(&self) -> impl Iterator<Item = (u8, &Line)> {
+        (0..=u8::MAX).zip(&self.lines)
+    }
+
+    pub(super) fn line(&self, priority: u8) -> Option<&Line> {
+        self.lines.get(usize::from(priority))
+    }
+
+    pub(super) fn line_mut(&mut self, priority: u8) -> Option<&mut Line> {
+        self.lines.get_mut(usize::from(priority))
+    }
+
+    /// What is in memory.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.lines.iter().flatten()
+        self.lines.iter().flat_map(Line::iter)
     }
 
+    /// What is in memory.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.lines.iter_mut().flatten()
+        self.lines.iter_mut().flat_map(Line::iter_mut)
     }
 
-    /// Removes the entry of that sequence number, wherever it is.
-    pub(super) fn remove(&mut self, seq: Seq) {
-        for line in &mut self.lines {
-            if let Ok(at) = line.binary_search_by_key(&seq, |entry| entry.seq)
-                && let Some(entry) = line.remove(at)
-            {
-                self.total.subtract(&entry.message);
-            }
-        }
+    /// Removes the entry of that sequence number, wherever it is in memory.
+    pub(super) fn remove(&mut self, seq: Seq) -> Option<Entry> {
+        let entry = self.lines.iter_mut().find_map(|line| line.remove(seq))?;
+        self.total.subtract(&entry.message);
+        Some(entry)
     }
 
     /// Whether a limit is broken.
@@ -106,47 +148,43 @@ impl Backlog {
     pub(super) fn put_back(&mut self, entry: Entry) {
         self.total.add(&entry.message);
         if let Some(line) = self.line_of(&entry) {
-            // Mostly it came from the very front.
-            if line.front().is_none_or(|first| entry.seq < first.seq) {
-                line.push_front(entry);
-            } else {
-                let at = line.partition_point(|other| other.seq < entry.seq);
-                line.insert(at, entry);
-            }
+            line.put_back(entry);
         }
     }
 
-    /// Takes the first entry.
+    /// Takes the first entry; none also while the first has not been read yet.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let line = self.lines.iter_mut().rev().find(|line| !line.is_empty())?;
-        let entry = line.pop_front()?;
+        let line = self.lines.iter_mut().rev().find(|line| line.len() > 0)?;
+        let entry = line.pop_front_if(|_| true)?;
         self.total.subtract(&entry.message);
-        if line.is_empty() && line.capacity() > 4096 {
-            *line = VecDeque::new();
-        }
         Some(entry)
     }
 
-    /// Takes the last entry of the lowest priority.
+    /// Takes the last entry of the lowest priority; none also while that is on disk only.
     pub(super) fn pop_last(&mut self) -> Option<Entry> {
-        let line = self.lines.iter_mut().find(|line| !line.is_empty())?;
+        let line = self.lines.iter_mut().find(|line| line.len() > 0)?;
         let entry = line.pop_back()?;
         self.total.subtract(&entry.message);
         Some(entry)
     }
 
-    /// Up to `count` entries in the order in which they would leave, after the first `start`.
+    /// Up to `count` entries in the order in which they would leave, after the first `start`, as
+    /// far as they are in memory before the first that is not.
     pub(super) fn range(&self, start: usize, count: usize) -> Vec<&Entry> {
         let (mut skip, mut found) = (start, Vec::new());
         for line in self.lines.iter().rev() {
-            let from = skip.min(line.len());
+            let from = skip.min(line.front_len());
             skip -= from;
-            found.extend(line.range(from..).take(count - found.len()));
+            found.extend(line.iter_front().skip(from).take(count - found.len()));
+            if line.is_cold() {
+                break;
+            }
         }
         found
     }
 
-    /// Takes up to `max` entries that are wanted, looking from one end.
+    /// Takes up to `max` entries that are wanted, looking from one end. What is on disk only is
+    /// not looked at.
     pub(super) fn extract(
         &mut self,
         from: End,
@@ -154,29 +192,13 @@ impl Backlog {
         is_wanted: impl Fn(&Entry) -> bool,
     ) -> Vec<Entry> {
         let mut found = Vec::new();
-        let lines: &mut dyn Iterator<Item = &mut VecDeque<Entry>> = match from {
+        let lines: &mut dyn Iterator<Item = &mut Line> = match from {
             End::Head => &mut self.lines.iter_mut().rev(),
             End::Tail => &mut self.lines.iter_mut(),
         };
         for line in lines {
-            if found.len() == max || !line.iter().any(&is_wanted) {
-                continue;
-            }
-            let mut kept = VecDeque::with_capacity(line.len());
-            while let Some(entry) = match from {
-                End::Head => line.pop_front(),
-                End::Tail => line.pop_back(),
-            } {
-                if found.len() < max && is_wanted(&entry) {
-                    found.push(entry);
-                } else {
-                    match from {
-                        End::Head => kept.push_back(entry),
-                        End::Tail => kept.push_front(entry),
-                    }
-                }
-            }
-            *line = kept;
+            let left = max - found.len();
+            found.append(&mut line.extract(from, left, &is_wanted));
         }
         found
             .iter()
@@ -202,19 +224,122 @@ impl Backlog {
         if self.is_empty() {
             return None;
         }
-        let heads = self.lines.iter().filter_map(VecDeque::front);
+        let heads = self.lines.iter().filter_map(Line::front);
         heads.filter_map(|entry| entry.expires_at).min()
     }
 
-    /// Takes everything.
-    pub(super) fn drain(&mut self) -> Vec<Entry> {
-        self.total = Total::default();
-        self.lines.iter_mut().flat_map(std::mem::take).collect()
+    /// Takes everything: what is in memory, and for each line with more on disk only, the number
+    /// that began with. Returns how many messages it was, too.
+    pub(super) fn drain(&mut self) -> (Vec<Entry>, Vec<(u8, Seq)>, usize) {
+        let mut entries = Vec::new();
+        let mut cold = Vec::new();
+        for (priority, line) in (0..=u8::MAX).zip(&mut self.lines) {
+            let (mut in_memory, cold_from) = line.drain();
+            entries.append(&mut in_memory);
+            cold.extend(cold_from.map(|from| (priority, from)));
+        }
+        self.cold_lines = 0;
+        (entries, cold, std::mem::take(&mut self.total).len)
     }
 
-    fn line_of(&mut self, entry: &Entry) -> Option<&mut VecDeque<Entry>> {
-        let top = self.lines.len().saturating_sub(1);
-        self.lines
-            .get_mut(usize::from(entry.message.priority).min(top))
+    /// The most urgent line of which less than `ahead_bytes` are in memory, and from where it is
+    /// to be read.
+    pub(super) fn wanted(&self, ahead_bytes: usize) -> Option<(u8, Seq)> {
+        let mut lines = (0..=u8::MAX).zip(&self.lines).rev();
+        lines.find_map(|(priority, line)| Some((priority, line.wanted(ahead_bytes)?)))
+    }
+
+    /// Whether there is anything left to read from disk.
+    pub(super) fn can_load(&self) -> bool {
+        self.wanted(usize::MAX).is_some()
+    }
+
+    /// Whether the first message is on disk only.
+    pub(super) fn starves(&self) -> bool {
+        let first = self.lines.iter().rev().find(|line| line.len() > 0);
+        first.is_some_and(|line| line.front().is_none() && !line.is_damaged)
+    }
+
+    /// Whether there are messages on disk only.
+    pub(super) const fn is_cold(&self) -> bool {
+        self.cold_lines > 0
+    }
+
+    /// How many lines have messages on disk only.
+    pub(super) const fn cold_lines(&self) -> usize {
+        self.cold_lines
+    }
+
+    /// Takes in what was read of a line from `from` on, but for the `stale` ones, which do not
+    /// count any more; false when that is not what comes next.
+    pub(super) fn loaded(
+        &mut self,
+        priority: u8,
+        from: Seq,
+        entries: Vec<Entry>,
+        stale: &[Entry],
+    ) -> bool {
+        let Some(line) = self.line_mut(priority) else {
+            return false;
+        };
+        let is_taken = line.loaded(from, entries, stale);
+        self.recount();
+        is_taken
+    }
+
+    /// Takes messages of a line out of memory; see [`Line::spill`].
+    pub(super) fn spill(
+        &mut self,
+        priority: u8,
+        keep_bytes: usize,
+        handed_out: Option<Seq>,
+    ) -> Vec<Entry> {
+        let line = self.line_mut(priority);
+        let spilled = line.map(|line| line.spill(keep_bytes, handed_out));
+        self.recount();
+        spilled.unwrap_or_default()
+    }
+
+    /// Up to where a line is in its page files.
+    pub(super) fn paged_through(&self, priority: u8) -> Option<Seq> {
+        self.line(priority)?.paged_through
+    }
+
+    /// A line is in its page files up to here; so much was added.
+    pub(super) fn paged(&mut self, priority: u8, through: Seq, more: Total) {
+        if let Some(line) = self.line_mut(priority) {
+            line.paged_through = line.paged_through.max(Some(through));
+            line.paged.join(more);
+        }
+    }
+
+    /// Corrects the account after the lines' own.
+    fn recount(&mut self) {
+        self.total.len = self.lines.iter().map(Line::len).sum();
+        self.cold_lines = self.lines.iter().filter(|line| line.is_cold()).count();
+    }
+
+    /// At a start: so many messages of that line are in page files only.
+    pub(super) fn begin_cold(&mut self, priority: u8, len: usize) {
+        let total = self.line_mut(priority).map(|line| line.begin_cold(len));
+        self.total.join(total.unwrap_or_default());
+        self.recount();
+    }
+
+    /// At a start: these are in page files, and need not be in memory.
+    pub(super) fn forget_paged(&mut self, priority: u8, through: Seq) -> Vec<Entry> {
+        let forgotten = self
+            .line_mut(priority)
+            .map(|line| line.forget_paged(through));
+        let forgotten = forgotten.unwrap_or_default();
+        forgotten
+            .iter()
+            .for_each(|entry| self.total.subtract(&entry.message));
+        forgotten
+    }
+
+    fn line_of(&mut self, entry: &Entry) -> Option<&mut Line> {
+        let priority = self.priority_of(&entry.message);
+        self.line_mut(priority)
     }
 }

@@ -131,13 +131,15 @@ impl Queue {
         if self.policy().dead_letter.is_none() {
             return self.journal_gone(state, &entry);
         }
-        let is_kept = entry.body.is_some() || self.policy().dead_letters_must_arrive();
+        let is_kept = self.is_kept(&entry) || self.policy().dead_letters_must_arrive();
         let kept = is_kept.then_some(entry.seq);
         state
             .dead
             .push(self.dead_letter(&entry.message, reason, kept));
         if kept.is_some() {
             state.dying.insert(entry.seq, entry);
+        } else {
+            self.leave(state, &entry);
         }
     }
 

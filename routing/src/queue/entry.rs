@@ -8,6 +8,17 @@ use crate::journal::{Lsn, Place};
 use crate::message::{Message, QoS};
 use crate::time::Timestamp;
 
+/// Where a message can be found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Nowhere but in memory.
+    Memory,
+    /// In this record of the journal.
+    Journal(Lsn),
+    /// In the page files of its line.
+    Paged,
+}
+
 /// A message and its place in one queue.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -15,8 +26,7 @@ pub(super) struct Entry {
     pub(super) message: Arc<Message>,
     pub(super) qos: QoS,
     pub(super) matched: Option<Arc<Matched>>,
-    /// The journal record with its body; none when the message need not survive.
-    pub(super) body: Option<Lsn>,
+    pub(super) body: Body,
     pub(super) redeliveries: u32,
     /// The earlier of the message's own expiry and the queue's.
     pub(super) expires_at: Option<Timestamp>,
@@ -25,6 +35,11 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether it is in the journal below this position, and needed there.
+    pub(super) fn is_below(&self, position: Lsn) -> bool {
+        matches!(self.body, Body::Journal(body) if body < position)
     }
 
     /// Its place as the journal has it. The expiry is there only if it is the queue's doing.

@@ -45,6 +45,9 @@ impl Queue {
         messages: &[Arc<Message>],
         wakes: &mut Wakes,
     ) -> PutAtEnd {
+        if end == End::Head {
+            self.become_list(now);
+        }
         self.locked(now, wakes, |state, wakes| {
             let mut put = PutAtEnd {
                 outcome: Enqueued::Accepted,
@@ -61,7 +64,13 @@ impl Queue {
                     put.outcome = Enqueued::Rejected;
                     break;
                 }
-                put.lsn = self.put_one(state, now, end, message, wakes).or(put.lsn);
+                match self.put_one(state, now, end, message, wakes) {
+                    Some(lsn) => put.lsn = lsn.or(put.lsn),
+                    None => {
+                        put.outcome = Enqueued::Rejected;
+                        break;
+                    }
+                }
             }
             put.messages = state.ready.len();
             self.pump_locked(state, now, wakes);
@@ -70,6 +79,7 @@ impl Queue {
         })
     }
 
+    /// Puts one message there, and says where its record ends; none when the journal refuses it.
     fn put_one(
         &self,
         state: &mut State,
@@ -77,7 +87,7 @@ impl Queue {
         end: End,
         message: &Arc<Message>,
         wakes: &mut Wakes,
-    ) -> Option<Lsn> {
+    ) -> Option<Option<Lsn>> {
         let mut entry = match end {
             End::Tail => self.next_entry(state, now, message, message.qos),
             End::Head => {
@@ -86,25 +96,33 @@ impl Queue {
             }
         };
         let mut enqueue = Enqueue::new(wakes);
-        self.journal_message(&mut state.scratch, &mut entry, &mut enqueue);
+        if !self.journal_message(&mut state.scratch, &mut entry, &mut enqueue) {
+            return None;
+        }
         entry.message = entry.message.compact();
-        state.ready.put_back(entry);
-        enqueue.end
+        state.memory.add(entry.message.cost_bytes());
+        match end {
+            End::Tail => state.ready.push(entry),
+            End::Head => state.ready.put_back(entry),
+        }
+        Some(enqueue.end)
     }
 
     /// Takes up to `count` messages from an end; they are gone.
     pub fn take_at(self: &Arc<Self>, now: Timestamp, end: End, count: usize) -> Vec<Arc<Message>> {
-        self.locked(now, &mut Wakes::default(), |state, _| {
-            state.used_at = now;
-            let mut taken = Vec::new();
-            while taken.len() < count
+        let mut taken = Vec::new();
+        self.with_end(now, end, |state| {
+            let mut entries = Vec::new();
+            while taken.len() + entries.len() < count
                 && let Some(entry) = self.pop_at(state, now, end)
             {
-                taken.push(entry);
+                entries.push(entry);
             }
-            self.forget(state, &taken);
-            taken.into_iter().map(|entry| entry.message).collect()
-        })
+            self.forget(state, &entries);
+            taken.extend(entries.into_iter().map(|entry| entry.message));
+            taken.len() < count
+        });
+        taken
     }
 
     /// Takes one message from an end, unsettled for `owner`.
@@ -114,13 +132,38 @@ impl Queue {
         end: End,
         owner: ConsumerId,
     ) -> Option<Delivery> {
-        self.locked(now, &mut Wakes::default(), |state, _| {
-            state.used_at = now;
-            let entry = self.pop_at(state, now, end)?;
-            let delivery = self.delivery(&entry, owner, 0, true);
+        let mut held = None;
+        self.with_end(now, end, |state| {
+            let Some(entry) = self.pop_at(state, now, end) else {
+                return true;
+            };
+            held = Some(self.delivery(&entry, owner, 0, true));
             self.taken(state, entry, owner, true);
-            Some(delivery)
-        })
+            false
+        });
+        held
+    }
+
+    /// Takes something from an end, again while it wants more and more can be read from disk.
+    fn with_end(
+        self: &Arc<Self>,
+        now: Timestamp,
+        end: End,
+        mut wants_more: impl FnMut(&mut State) -> bool,
+    ) {
+        if end == End::Tail {
+            self.become_list(now);
+        }
+        loop {
+            let goes_on = self.locked(now, &mut Wakes::default(), |state, _| {
+                state.used_at = now;
+                wants_more(state) && state.ready.starves()
+            });
+            if !goes_on {
+                return;
+            }
+            self.load(now, &mut Wakes::default());
+        }
     }
 
     /// Adds a consumer that takes from the tail.
@@ -133,11 +176,12 @@ impl Queue {
         consumer: Consumer,
         wakes: &mut Wakes,
     ) -> Result<(), Error> {
+        self.become_list(now);
         self.consume_at(now, End::Tail, consumer, wakes)
     }
 
     /// Up to `count` messages in order from the head, after the first `start`, left where they
-    /// are.
+    /// are. Of a long queue that was not used as a list yet, only what is in memory.
     #[must_use]
     pub fn peek(&self, start: usize, count: usize) -> Vec<Arc<Message>> {
         let state = self.state.lock();
@@ -154,6 +198,7 @@ impl Queue {
         max: usize,
         payload: &[u8],
     ) -> usize {
+        self.become_list(now);
         self.locked(now, &mut Wakes::default(), |state, _| {
             state.used_at = now;
             let is_equal = |entry: &Entry| entry.message.payload == payload;
@@ -165,6 +210,7 @@ impl Queue {
 
     /// Removes so many messages from the head and so many from the tail.
     pub fn trim(self: &Arc<Self>, now: Timestamp, head: usize, tail: usize) {
+        self.become_list(now);
         self.locked(now, &mut Wakes::default(), |state, _| {
             state.used_at = now;
             let mut removed = Vec::new();
@@ -197,8 +243,8 @@ impl Queue {
 
     /// Journals that these are gone.
     fn forget(&self, state: &mut State, entries: &[Entry]) {
-        let kept = entries.iter().filter(|entry| entry.body.is_some());
-        let seqs = kept.map(|entry| entry.seq).collect::<Vec<_>>();
+        let seqs = entries.iter().filter_map(|entry| self.leave(state, entry));
+        let seqs = seqs.collect::<Vec<_>>();
         self.journal_settled(state, &seqs);
     }
 

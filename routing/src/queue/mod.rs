@@ -7,9 +7,12 @@
 mod backlog;
 mod consumer;
 mod dead_letter;
+mod enqueue;
 mod entry;
 mod home;
+mod line;
 mod list;
+mod paging;
 mod policy;
 mod recovery;
 mod settle;
@@ -19,8 +22,10 @@ mod timing;
 
 pub use consumer::{Consumer, Credit};
 pub(crate) use dead_letter::{keys as message_keys, publish as publish_dead};
+pub use enqueue::{Enqueue, Enqueued};
 pub(crate) use home::Home;
 pub use list::{End, PutAtEnd};
+pub(crate) use paging::Store;
 pub use policy::{
     DeadLetterStrategy, DeadLetterTarget, QueueLimits, QueueOptions, QueueOverflow, QueuePolicy,
     QueueTerms,
@@ -37,17 +42,21 @@ use crate::death::DeathReason;
 use crate::delivery::{Delivery, Matched, QueueDelivery, Source};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, QueueId, Seq};
-use crate::journal::{self, Journal, Lsn, Urgency};
+use crate::journal::{self, Lsn, Urgency};
 use crate::message::{Message, QoS};
 use crate::name::Name;
 use crate::outbox::{Event, Wakes};
+use crate::paging::Gauge;
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
 use crate::timer::TimerKey;
 use backlog::Backlog;
 use consumer::Consumers;
 use dead_letter::{DeadLetter, Stuck};
-use entry::Entry;
+use entry::{Body, Entry};
+
+/// Reads from disk that one `basic.get` waits for: what others take meanwhile makes it try again.
+const GET_READS_MAX: usize = 8;
 
 /// The sequence number of a queue's first message. There is room below it for what is put before
 /// the head: 2^48 messages, which take years to put there.
@@ -62,50 +71,6 @@ pub struct QueueStatus {
     pub consumers: usize,
 }
 
-/// What became of a message offered to a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enqueued {
-    /// It is in the queue or on its way to a consumer.
-    Accepted,
-    /// The queue is full and refuses.
-    Rejected,
-    /// The queue is deleted.
-    Gone,
-}
-
-impl Enqueued {
-    /// Whether the queue took it.
-    #[must_use]
-    pub fn is_accepted(self) -> bool {
-        self == Self::Accepted
-    }
-}
-
-/// One publish on its way through several queues: the body is journalled once.
-#[derive(Debug)]
-pub struct Enqueue<'a> {
-    /// Gathers whom to wake.
-    pub wakes: &'a mut Wakes,
-    /// The record that holds the body, once there is one.
-    body: Option<Lsn>,
-    /// Where the last record of this publish ends.
-    pub end: Option<Lsn>,
-    /// Messages that it pushed out, to be published next.
-    pub(crate) dead: Vec<DeadLetter>,
-}
-
-impl<'a> Enqueue<'a> {
-    /// A publish that nobody has stored yet.
-    pub const fn new(wakes: &'a mut Wakes) -> Self {
-        Self {
-            wakes,
-            body: None,
-            end: None,
-            dead: Vec::new(),
-        }
-    }
-}
-
 /// A queue.
 #[derive(Debug)]
 pub struct Queue {
@@ -117,7 +82,7 @@ pub struct Queue {
     pub options: QueueOptions,
     /// Replaced when the policies change.
     policy: ArcSwap<QueuePolicy>,
-    journal: Arc<dyn Journal>,
+    store: Store,
     home: Weak<dyn Home>,
     state: Mutex<State>,
 }
@@ -128,6 +93,18 @@ struct State {
     first_seq: u64,
     next_seq: u64,
     ready: Backlog,
+    /// What all messages here take in memory.
+    memory: Gauge,
+    /// Used from both ends: it stays in memory.
+    is_list: bool,
+    /// A read from the page files is asked for.
+    is_loading: bool,
+    /// How many lines with messages on disk only the broker knows of.
+    told_cold: usize,
+    /// How often messages came back that are on disk only now.
+    redelivered: HashMap<Seq, u32, foldhash::fast::RandomState>,
+    /// Numbers below are from before the last start.
+    born_at: Seq,
     unsettled: HashMap<Seq, Unsettled, foldhash::fast::RandomState>,
     consumers: Consumers,
     is_deleted: bool,
@@ -158,13 +135,19 @@ impl Queue {
         name: Name,
         options: QueueOptions,
         policy: QueuePolicy,
-        journal: Arc<dyn Journal>,
+        store: Store,
         home: Weak<dyn Home>,
     ) -> Arc<Self> {
         let state = State {
             first_seq: FIRST_SEQ,
             next_seq: FIRST_SEQ,
             ready: Backlog::new(policy.limits.priority_max),
+            memory: Gauge::new(Arc::clone(&store.paging)),
+            is_list: false,
+            is_loading: false,
+            told_cold: 0,
+            redelivered: HashMap::default(),
+            born_at: Seq(0),
             unsettled: HashMap::default(),
             consumers: Consumers::new(policy.is_single_active),
             is_deleted: false,
@@ -181,7 +164,7 @@ impl Queue {
             name,
             options,
             policy: ArcSwap::from_pointee(policy),
-            journal,
+            store,
             home,
             state,
         })
@@ -232,7 +215,10 @@ impl Queue {
         }
         let mut entry = self.next_entry(state, now, message, qos);
         entry.matched = matched.cloned();
-        self.journal_message(&mut state.scratch, &mut entry, enqueue);
+        if !self.journal_message(&mut state.scratch, &mut entry, enqueue) {
+            return Enqueued::Rejected;
+        }
+        state.memory.add(message.cost_bytes());
         let stays = if goes_out {
             self.hand_out(state, entry, enqueue.wakes)
         } else {
@@ -267,7 +253,7 @@ impl Queue {
             message: Arc::clone(message),
             qos,
             matched: None,
-            body: None,
+            body: Body::Memory,
             redeliveries: 0,
             expires_at: message.expires_at.into_iter().chain(queue_expiry).min(),
         }
@@ -338,16 +324,27 @@ impl Queue {
         owner: ConsumerId,
         acknowledges: bool,
     ) -> Option<(Delivery, usize)> {
-        self.locked(now, &mut Wakes::default(), |state, _| {
-            state.used_at = now;
-            self.drop_expired(state, now);
-            let entry = state.ready.pop()?;
-            let delivery = self.delivery(&entry, owner, 0, acknowledges);
-            self.taken(state, entry, owner, acknowledges);
-            // What waited behind it is at the head now, and is not counted if its time is over.
-            self.drop_expired(state, now);
-            Some((delivery, state.ready.len()))
-        })
+        // Mostly the next message was read ahead; where it was not, nothing else will do but to
+        // read it now.
+        for _ in 0..GET_READS_MAX {
+            let (taken, starves) = self.locked(now, &mut Wakes::default(), |state, _| {
+                state.used_at = now;
+                self.drop_expired(state, now);
+                let Some(entry) = state.ready.pop() else {
+                    return (None, state.ready.starves());
+                };
+                let delivery = self.delivery(&entry, owner, 0, acknowledges);
+                self.taken(state, entry, owner, acknowledges);
+                // What waited behind it is the head now, and is not counted if its time is over.
+                self.drop_expired(state, now);
+                (Some((delivery, state.ready.len())), false)
+            });
+            if !starves {
+                return taken;
+            }
+            self.load(now, &mut Wakes::default());
+        }
+        None
     }
 
     /// Gives consumers what they may have: call it after credit or room was given back.
@@ -359,15 +356,16 @@ impl Queue {
 
     /// Removes all ready messages; returns how many.
     pub fn purge(self: &Arc<Self>) -> usize {
-        let mut state = self.state.lock();
-        let entries = state.ready.drain();
-        let gone = entries
-            .iter()
-            .filter(|e| e.body.is_some())
-            .map(|e| e.seq)
-            .collect::<Vec<_>>();
-        self.journal_settled(&mut state, &gone);
-        entries.len()
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let (entries, cold, count) = state.ready.drain();
+        let gone = entries.iter().filter_map(|entry| self.leave(state, entry));
+        let gone = gone.collect::<Vec<_>>();
+        self.journal_settled(state, &gone);
+        for (priority, from) in cold {
+            self.leave_cold(state, priority, from);
+        }
+        count
     }
 
     /// Counts.
@@ -428,7 +426,8 @@ impl Queue {
         if let (Some(timer), Some(home)) = (timer, self.home.upgrade()) {
             home.timers().cancel(timer);
         }
-        state.ready.drain().len()
+        self.drop_pages(&mut state);
+        state.ready.drain().2
     }
 
     /// Does something under the lock, and after it what must not be done under it.
@@ -452,6 +451,7 @@ impl Queue {
     fn finish(self: &Arc<Self>, state: &mut State, now: Timestamp) {
         self.drop_expired(state, now);
         self.set_timer(state);
+        self.read_ahead(state);
     }
 
     fn refuses(&self, state: &State, message: &Message) -> bool {
@@ -545,28 +545,38 @@ impl Queue {
         }
     }
 
-    /// Journals a message that must survive.
-    fn journal_message(&self, scratch: &mut Vec<u8>, entry: &mut Entry, enqueue: &mut Enqueue<'_>) {
-        if !self.options.durable || entry.qos == QoS::AtMostOnce {
-            return;
+    /// Journals a message that must survive; false when the journal does not take it.
+    fn journal_message(
+        &self,
+        scratch: &mut Vec<u8>,
+        entry: &mut Entry,
+        enqueue: &mut Enqueue<'_>,
+    ) -> bool {
+        if !self.is_kept(entry) {
+            return true;
         }
         let place = entry.place(self.id);
         scratch.clear();
         let appended = if let Some(body) = enqueue.body {
             journal::put_enqueue(scratch, &place, body);
-            self.journal.append(&[scratch], Urgency::Sync)
+            self.store.journal.append(&[scratch], Urgency::Sync)
         } else {
             journal::put_publish(scratch, &place, &entry.message);
-            self.journal
+            self.store
+                .journal
                 .append(&[scratch, &entry.message.payload], Urgency::Sync)
         };
+        if appended.is_refused() {
+            return false;
+        }
         enqueue.end = Some(appended.end);
-        entry.body = Some(*enqueue.body.get_or_insert(appended.start));
+        entry.body = Body::Journal(*enqueue.body.get_or_insert(appended.start));
+        true
     }
 
     fn journal_gone(&self, state: &mut State, entry: &Entry) {
-        if entry.body.is_some() {
-            self.journal_settled(state, &[entry.seq]);
+        if let Some(seq) = self.leave(state, entry) {
+            self.journal_settled(state, &[seq]);
         }
     }
 
@@ -576,6 +586,7 @@ impl Queue {
         }
         state.scratch.clear();
         journal::put_settled(&mut state.scratch, self.id, seqs);
-        Some(self.journal.append(&[&state.scratch], Urgency::Lazy).end)
+        let appended = self.store.journal.append(&[&state.scratch], Urgency::Lazy);
+        Some(appended.end)
     }
 }

@@ -111,8 +111,7 @@ impl Queue {
                 continue;
             };
             match settlement {
-                Settlement::Ack if entry.body.is_some() => acked.push(*seq),
-                Settlement::Ack => {}
+                Settlement::Ack => acked.extend(self.leave(state, &entry)),
                 Settlement::Discard => self.let_die(state, entry, DeathReason::Rejected),
                 Settlement::Requeue => self.requeue(state, entry),
             }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::outbox::{Item, Outbox, OutboxLimits};
+use crate::paging::Paging;
 use crate::testing::{ORIGIN, RecordingJournal};
 use crate::{Address, ConnectionId, MessageBuilder};
 
@@ -28,7 +29,10 @@ fn queue(limits: QueueLimits, journal: &Arc<RecordingJournal>) -> Arc<Queue> {
         "q".into(),
         options,
         limits.into(),
-        Arc::clone(journal) as _,
+        Store {
+            journal: Arc::clone(journal) as _,
+            paging: Arc::new(Paging::new(crate::PageSettings::default(), Vec::new())),
+        },
         Weak::<crate::VHost>::new(),
     )
 }

@@ -105,8 +105,8 @@ impl VHost {
         let mut exchange = Exchange::new(name.clone(), kind, options);
         exchange.set_policy_alternate(self.policy_alternate(name));
         if let Some(id) = delays {
-            let (journal, home) = (self.core.journal_for(durable), self.this.clone());
-            let delays = Delays::new(id, name.clone(), durable, journal, home);
+            let (store, home) = (self.core.store_for(durable), self.this.clone());
+            let delays = Delays::new(id, name.clone(), durable, store.journal, home);
             exchange.set_delays(delays);
         }
         exchange

@@ -136,6 +136,16 @@ impl VHost {
         self.table.load().queues.values().cloned().collect()
     }
 
+    /// All queues, those of sessions too, in no order.
+    pub(crate) fn all_queues(&self) -> Vec<Arc<Queue>> {
+        self.topology
+            .lock()
+            .queues_by_id
+            .values()
+            .cloned()
+            .collect()
+    }
+
     /// How many queues there are.
     #[must_use]
     pub fn queue_count(&self) -> usize {

@@ -55,9 +55,9 @@ impl VHost {
             durable: options.durable,
             ..options
         };
-        let journal = self.core.journal_for(survives);
+        let store = self.core.store_for(survives);
         let home = self.this.clone();
-        let queue = Queue::new(id, name.clone(), stored, policy, journal, home);
+        let queue = Queue::new(id, name.clone(), stored, policy, store, home);
         queue.touch(now, &mut Wakes::default());
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);

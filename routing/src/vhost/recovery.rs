@@ -6,7 +6,7 @@
 mod commits;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
@@ -22,6 +22,7 @@ use crate::journal::{CommitId, DecodeError, Entry, Lsn, Role, decode};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
+use crate::pages::{LineId, PageError};
 use crate::queue::{Queue, Restored};
 use crate::session::Session;
 use crate::subscriber::SubscriptionOptions;
@@ -34,12 +35,18 @@ pub struct Recovery<'a> {
     queues: HashMap<QueueId, Arc<Queue>>,
     delays: HashMap<QueueId, Arc<Delays>>,
     sessions: HashMap<SessionId, Arc<Session>>,
-    bodies: HashMap<Lsn, Arc<Message>>,
+    /// Bodies seen lately, for the entries of further queues.
+    bodies: HashMap<Lsn, Weak<Message>>,
+    /// The page files of queues that there were.
+    lines: HashMap<QueueId, Vec<LineId>>,
     /// Commits whose end has not been seen.
     open_commits: HashMap<CommitId, commits::OpenCommit>,
-    /// Bodies that are named but could not be read.
+    /// Messages that are named but whose bodies could not be read.
     missing: u64,
 }
+
+/// How many bodies are remembered; older ones are read again.
+const BODIES_MAX: usize = 10_000;
 
 impl<'a> Recovery<'a> {
     /// Starts on an empty broker.
@@ -48,6 +55,10 @@ impl<'a> Recovery<'a> {
         broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = true);
+        let mut lines = HashMap::<_, Vec<LineId>>::new();
+        for line in broker.core().paging.pages.lines() {
+            lines.entry(line.queue).or_default().push(line);
+        }
         Self {
             broker,
             queues: HashMap::new(),
@@ -55,6 +66,7 @@ impl<'a> Recovery<'a> {
             sessions: HashMap::new(),
             bodies: HashMap::new(),
             open_commits: HashMap::new(),
+            lines,
             missing: 0,
         }
     }
@@ -78,18 +90,25 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Ends the recovery: sets timers. Returns how many messages could not be brought back because
-    /// their bodies are gone; anything but 0 is damage.
-    #[must_use]
-    pub fn finish(mut self, now: Timestamp) -> u64 {
+    /// Ends the recovery: takes page files over, sets timers. Returns how many messages could not
+    /// be brought back because their bodies are gone; anything but 0 is damage.
+    ///
+    /// # Errors
+    /// When page files lack what they must have.
+    pub fn finish(mut self, now: Timestamp) -> Result<u64, PageError> {
         self.undo_open_commits();
         self.broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = false);
         for queue in self.queues.values() {
+            let lines = self.lines.remove(&queue.id).unwrap_or_default();
+            queue.restore_cold(&lines)?;
             queue.touch(now, &mut Wakes::default());
         }
         self.delays.values().for_each(Delays::wake_up);
+        let pages = &self.broker.core().paging.pages;
+        let left = self.lines.into_values().flatten();
+        left.for_each(|line| pages.drop_line(line));
         for session in self.sessions.values() {
             if let Some(vhost) = session.vhost() {
                 match session.wait_for_return(now) {
@@ -98,7 +117,7 @@ impl<'a> Recovery<'a> {
                 }
             }
         }
-        self.missing
+        Ok(self.missing)
     }
 
     fn apply_entry(&mut self, entry: Entry, at: Lsn) {
@@ -119,7 +138,10 @@ impl<'a> Recovery<'a> {
                     body: at,
                 };
                 self.restore(queue, restored, Some(&message));
-                self.bodies.insert(at, message);
+                if self.bodies.len() >= BODIES_MAX {
+                    self.bodies.clear();
+                }
+                self.bodies.insert(at, Arc::downgrade(&message));
             }
             Entry::Enqueue {
                 queue,
@@ -137,10 +159,6 @@ impl<'a> Recovery<'a> {
                     body,
                 };
                 self.restore(queue, restored, None);
-            }
-            Entry::Settled { queue, seqs } => self.restore_settled(queue, &seqs),
-            Entry::QueuePosition { queue, first, next } => {
-                self.restore_position(queue, first, next);
             }
             Entry::Retained { vhost, message } => {
                 if let Some(vhost) = self.broker.vhost(&vhost) {
@@ -160,6 +178,37 @@ impl<'a> Recovery<'a> {
                 if let Some(session) = self.sessions.get(&session) {
                     session.with(|state| state.received.remove(&packet_id));
                 }
+            }
+            other => self.apply_queue(other),
+        }
+    }
+
+    fn apply_queue(&mut self, entry: Entry) {
+        match entry {
+            Entry::Settled { queue, seqs } => self.restore_settled(queue, &seqs),
+            Entry::Paged {
+                queue,
+                priority,
+                through,
+                cost_bytes,
+                body_bytes,
+                wanted,
+            } => {
+                if let Some(queue) = self.queues.get(&queue) {
+                    queue.restore_paged(priority, through, (cost_bytes, body_bytes), &wanted);
+                }
+            }
+            Entry::PagesSettled {
+                queue,
+                priority,
+                from,
+                to,
+            } => {
+                let line = LineId { queue, priority };
+                self.broker.core().paging.pages.settle(line, from, to);
+            }
+            Entry::QueuePosition { queue, first, next } => {
+                self.restore_position(queue, first, next);
             }
             other => self.apply_topology(other),
         }
@@ -185,8 +234,9 @@ impl<'a> Recovery<'a> {
     }
 
     fn restore_settled(&self, queue: QueueId, seqs: &[Seq]) {
+        let lines = self.lines.get(&queue).map_or(&[][..], Vec::as_slice);
         if let Some(queue) = self.queues.get(&queue) {
-            queue.restore_settled(seqs);
+            queue.restore_settled(lines, seqs);
         } else if let Some(delays) = self.delays.get(&queue) {
             delays.restore_settled(seqs);
         }
@@ -202,8 +252,8 @@ impl<'a> Recovery<'a> {
 
     /// The message whose record is at `at`: seen in this recovery, or still in the journal.
     fn body(&self, at: Lsn) -> Option<Arc<Message>> {
-        if let Some(message) = self.bodies.get(&at) {
-            return Some(Arc::clone(message));
+        if let Some(message) = self.bodies.get(&at).and_then(Weak::upgrade) {
+            return Some(message);
         }
         match decode(self.broker.core().journal.read(at)?, self.broker.origins()) {
             Ok(Entry::Publish { message, .. }) => Some(message),
@@ -374,9 +424,9 @@ impl VHost {
             return None;
         }
         let policy = self.queue_policy(name, &options).unwrap_or_default();
-        let journal = self.core.journal_for(true);
+        let store = self.core.store_for(true);
         let home = self.this.clone();
-        let queue = Queue::new(id, name.clone(), options, policy, journal, home);
+        let queue = Queue::new(id, name.clone(), options, policy, store, home);
         self.change(&mut topology, |topology, table| {
             insert_queue(topology, table, &queue);
         });
@@ -428,8 +478,10 @@ impl VHost {
     }
 
     /// All durable things as entries, in an order in which they can be applied. Bodies stay in the
-    /// journal, but for those below `copy_below`, which are written anew first.
-    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) {
+    /// journal, but for those below `copy_below`, which are written anew first. Returns the
+    /// position from which on the journal is needed.
+    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) -> Lsn {
+        let mut needed = copy_below;
         let topology = self.topology.lock();
         let table = self.table.load();
         let vhost = || self.name.clone();
@@ -448,7 +500,7 @@ impl VHost {
                 delays: exchange.delays().map(|delays| delays.id),
             });
             if let Some(delays) = exchange.delays() {
-                delays.checkpoint(copy_below, entry);
+                needed = needed.min(delays.checkpoint(copy_below, entry));
             }
         }
         let durable =
@@ -481,7 +533,7 @@ impl VHost {
             self.checkpoint_session(session, entry);
         }
         for queue in topology.queues_by_id.values().filter(durable) {
-            queue.checkpoint(copy_below, entry);
+            needed = needed.min(queue.checkpoint(copy_below, entry));
         }
         let retained = self.retained.lock().snapshot();
         for message in retained.values() {
@@ -490,6 +542,7 @@ impl VHost {
                 message: Arc::clone(message),
             });
         }
+        needed
     }
 
     fn checkpoint_session(&self, session: &Session, entry: &mut dyn FnMut(&Entry)) {

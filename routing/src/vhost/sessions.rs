@@ -312,9 +312,9 @@ impl VHost {
             durable: is_durable,
             ..QueueOptions::default()
         };
-        let journal = self.core.journal_for(is_durable);
+        let store = self.core.store_for(is_durable);
         let (name, home) = (client_id.clone(), self.this.clone());
-        let queue = Queue::new(queue, name, options, limits.into(), journal, home);
+        let queue = Queue::new(queue, name, options, limits.into(), store, home);
         topology.queues_by_id.insert(queue.id, Arc::clone(&queue));
         let subscriber = Arc::new(Subscriber {
             id: SubscriberId::unique(),

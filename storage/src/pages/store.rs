@@ -124,6 +124,13 @@ impl PageStore {
             .collect()
     }
 
+    /// What is there of one owner.
+    pub fn owner(&self, owner: Owner) -> Option<PagedOwner> {
+        let entry = self.entry(owner)?;
+        let described = lock(&entry.book).describe(owner);
+        Some(described)
+    }
+
     #[cfg(test)]
     pub(crate) fn pages_health(&self) -> crate::Health {
         self.pages.shared.health()

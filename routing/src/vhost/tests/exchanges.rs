@@ -170,7 +170,7 @@ fn recovered(records: Vec<(Lsn, Bytes)>, into: &Arc<RecordingJournal>) -> Broker
     for (at, record) in records {
         recovery.apply(record, at).unwrap();
     }
-    assert_eq!(recovery.finish(NOW), 0);
+    assert_eq!(recovery.finish(NOW), Ok(0));
     broker
 }
 

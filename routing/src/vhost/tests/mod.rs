@@ -1,5 +1,6 @@
 mod dead_letters;
 mod exchanges;
+mod paging;
 mod policies;
 mod queues;
 mod recovery;

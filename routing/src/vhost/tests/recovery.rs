@@ -12,7 +12,7 @@ pub(super) fn recovered(
     for (at, record) in records {
         recovery.apply(record, at).unwrap();
     }
-    assert_eq!(recovery.finish(NOW), 0);
+    assert_eq!(recovery.finish(NOW), Ok(0));
     broker
 }
 
