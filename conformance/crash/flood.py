@@ -102,6 +102,11 @@ class Publisher(Raw):
         self._batch = bytearray(one * BATCH)
         self.sent = self.confirmed = self.refused = 0
 
+    @property
+    def acked(self) -> int:
+        """How many were accepted: answered, and not by a nack."""
+        return self.confirmed - self.refused
+
     def publish(self, count: int, first: int = 0) -> float:
         """Publishes so many; returns how many seconds it took until all were confirmed."""
         start = time.monotonic()

@@ -83,6 +83,10 @@ def refused(code: int, text: str, action) -> None:
     assert text in closed.value.reply_text
 
 
+# A client that answers nothing is waited for so long.
+SHORT_DRAIN = '[shutdown]\ndrain_timeout = "500ms"\n'
+
+
 class TestConnection:
     def test_server_properties_say_what_clients_look_for(self, connection):
         properties = connection._impl.server_properties
@@ -442,7 +446,7 @@ class TestQueueArguments:
 
 class TestRestart:
     def test_what_is_durable_survives_and_nothing_else_does(self, start_gateway):
-        gateway = start_gateway()
+        gateway = start_gateway(SHORT_DRAIN)
         connection = connect(gateway.port("amqp"))
         channel = connection.channel()
         channel.confirm_delivery()
@@ -461,7 +465,7 @@ class TestRestart:
         refused(404, "no queue", lambda: channel.queue_declare("gone", passive=True))
 
     def test_a_stop_tells_the_clients(self, start_gateway):
-        gateway = start_gateway()
+        gateway = start_gateway(SHORT_DRAIN)
         connection = connect(gateway.port("amqp"))
         gateway.stop()
         with pytest.raises(ConnectionClosedByBroker) as closed:
