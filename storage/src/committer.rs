@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::format::{FrameKind, seal_frame};
+use crate::format::{FrameEnd, FrameKind, seal_frame};
 use crate::lsn::Lsn;
 use crate::segment::Segment;
 use crate::settings::SyncPolicy;
@@ -70,7 +70,10 @@ impl Committer {
             let progress = match self.shared.wait_for_work(self.is_idle()) {
                 Work::Commit { must_sync } => {
                     let must_sync = must_sync || self.wants_sync();
-                    self.commit(must_sync)?
+                    self.shared.gather();
+                    let progress = self.commit(must_sync)?;
+                    self.shared.spin();
+                    progress
                 }
                 Work::Tick => self.tick()?,
                 Work::Close => return self.close(),
@@ -125,7 +128,11 @@ impl Committer {
 
     /// Writes everything laid out so far and, if asked to, syncs it; then publishes.
     pub(crate) fn commit(&mut self, must_sync: bool) -> Result<Progress, Error> {
-        let (frames, is_urgent) = self.shared.tail().take();
+        let (mut frames, is_urgent) = self.shared.take_frames();
+        // A group may lie anywhere in what was taken at once: it is valid as a whole.
+        if let Some((_, before)) = frames.split_last_mut() {
+            before.iter_mut().for_each(|frame| frame.has_more = true);
+        }
         self.queue.extend(frames);
         let must_sync = must_sync || (is_urgent && self.wants_sync());
         let mut records = 0;
@@ -168,7 +175,11 @@ impl Committer {
         for frame in self.queue.iter_mut().take(count) {
             debug_assert_eq!(frame.lsn, end, "frames of a segment are neighbours");
             let salt = self.active.header.salt;
-            seal_frame(&mut frame.bytes, frame.lsn, self.synced, salt, frame.kind);
+            let last_bytes = FrameEnd {
+                kind: frame.kind,
+                has_more: frame.has_more,
+            };
+            seal_frame(&mut frame.bytes, frame.lsn, self.synced, salt, last_bytes);
             self.is_sealed = frame.kind != FrameKind::Records;
             records += frame.records;
             end = frame.end();
@@ -182,11 +193,11 @@ impl Committer {
     }
 
     /// Continues in a new segment. The old one is synced first, so that a segment's header
-    /// proves that everything before it had reached the disk.
+    /// proves that everything before it had reached the disk. Nothing is published yet: what was
+    /// written so far may be a part of a group.
     fn begin_segment(&mut self, base: u64, prev_end: Lsn) -> Result<Progress, Error> {
         debug_assert_eq!(prev_end, self.written, "the log has no holes");
         self.sync()?;
-        self.shared.publish(self.written, self.synced);
         let pool = &self.shared.pool;
         let ready = match pool.take() {
             Err(error) if error.is_storage_full() => {

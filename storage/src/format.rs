@@ -16,9 +16,9 @@
 //! 16 log      [u8; 16] same in all files        16 synced u64  positions below were synced
 //! 32 base     u64  position of byte 0           24 salt   u32  the segment's
 //! 40 size     u64  of the file                  28 kind   u8   1 records, 2 seal, 3 close, 4 gap
-//! 48 prev_end u64  where the log before ended   29 zeros  [u8; 3]
-//! 56 salt     u32  random per use of the file   32 records
-//! 60 zeros
+//! 48 prev_end u64  where the log before ended   29 more   u8   1: the next frame belongs to it
+//! 56 salt     u32  random per use of the file   30 zeros  [u8; 2]
+//! 60 zeros                                      32 records
 //!
 //! record, padded with zeros to a multiple of 8
 //!  0 crc32c u32  over body, then len, then lsn
@@ -28,6 +28,8 @@
 //!
 //! * A frame is what one write leaves behind: it is valid as a whole or not at all, and never
 //!   crosses a segment's end.
+//! * Frames that say `more`, up to and with the next one that does not, are valid together or not
+//!   at all: a log that ends before that one ends before the first of them.
 //! * Stale bytes of a recycled file never pass for a frame: `lsn` and `salt` are in its checksum.
 //! * `synced` tells a torn tail from damage: a frame that is unreadable, followed by a valid one
 //!   that says positions beyond were synced, had been acknowledged.
@@ -152,6 +154,24 @@ impl FrameKind {
     }
 }
 
+/// What a frame says of itself in its header's last bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameEnd {
+    pub(crate) kind: FrameKind,
+    /// It is valid only together with the next frame.
+    pub(crate) has_more: bool,
+}
+
+impl From<FrameKind> for FrameEnd {
+    /// A frame that is valid by itself.
+    fn from(kind: FrameKind) -> Self {
+        Self {
+            kind,
+            has_more: false,
+        }
+    }
+}
+
 /// Bytes that a body takes in a frame.
 pub(crate) const fn record_bytes(body: usize) -> usize {
     (RECORD_HEADER_BYTES + body).next_multiple_of(RECORD_ALIGN)
@@ -202,15 +222,16 @@ pub(crate) fn begin_frame(frame: &mut Vec<u8>) {
 }
 
 /// Finishes a frame begun by [`begin_frame`], just before it is written.
-pub(crate) fn seal_frame(frame: &mut [u8], lsn: Lsn, synced: Lsn, salt: u32, kind: FrameKind) {
+pub(crate) fn seal_frame(frame: &mut [u8], lsn: Lsn, synced: Lsn, salt: u32, end: FrameEnd) {
     let records = u32::try_from(frame.len() - FRAME_HEADER_BYTES).unwrap_or(u32::MAX);
     let mut header = [0; FRAME_HEADER_BYTES];
-    let fields: [(usize, &[u8]); 5] = [
+    let fields: [(usize, &[u8]); 6] = [
         (4, &records.to_le_bytes()),
         (8, &lsn.0.to_le_bytes()),
         (16, &synced.0.to_le_bytes()),
         (24, &salt.to_le_bytes()),
-        (28, &[kind.to_byte()]),
+        (28, &[end.kind.to_byte()]),
+        (29, &[u8::from(end.has_more)]),
     ];
     for (at, bytes) in fields {
         if let Some(field) = header.get_mut(at..at + bytes.len()) {
@@ -227,6 +248,7 @@ pub(crate) fn seal_frame(frame: &mut [u8], lsn: Lsn, synced: Lsn, salt: u32, kin
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameView<'a> {
     pub(crate) kind: FrameKind,
+    pub(crate) has_more: bool,
     pub(crate) synced: u64,
     pub(crate) end: u64,
     records: &'a [u8],
@@ -250,6 +272,7 @@ impl<'a> FrameView<'a> {
         }
         Some(Self {
             kind: FrameKind::from_byte(*frame.get(28)?)?,
+            has_more: *frame.get(29)? == 1,
             synced: u64_at(frame, 16)?,
             end: position.checked_add(u64_from(frame.len()))?,
             records: frame.get(FRAME_HEADER_BYTES..)?,
@@ -343,7 +366,8 @@ mod tests {
             3,
             &[b"ab", b"c"],
         );
-        seal_frame(&mut frame, Lsn(12288), Lsn(8000), salt, FrameKind::Records);
+        let end = FrameKind::Records.into();
+        seal_frame(&mut frame, Lsn(12288), Lsn(8000), salt, end);
         frame
     }
 

@@ -95,6 +95,29 @@ impl Journal {
         self.shared().append(parts, urgency)
     }
 
+    /// Begins a batch: this thread is about to append several records, and a commit waits for its
+    /// end, but not for long. It changes only how many records one sync makes durable.
+    pub fn begin_batch(&self) {
+        self.shared().begin_batch();
+    }
+
+    /// Ends a batch.
+    pub fn end_batch(&self) {
+        self.shared().end_batch();
+    }
+
+    /// Begins a group: what is appended until [`Journal::end_group`] is there after a crash as a
+    /// whole or not at all. Other threads' records may be between; nothing is written meanwhile,
+    /// so it must be short, must not wait for the log, and a thread has one at a time.
+    pub fn begin_group(&self) {
+        self.shared().begin_group();
+    }
+
+    /// Ends a group that this thread began.
+    pub fn end_group(&self) {
+        self.shared().end_group();
+    }
+
     /// Every record with `end` at or below this position is durable, as
     /// [`crate::SyncPolicy`] defines it. One atomic load.
     pub fn durable(&self) -> Lsn {

@@ -21,6 +21,7 @@
 //!           3. replay the journal: ack; remember the last "migrated through" of each owner
 //!           4. PageStore::confirm with it: what lies behind is forgotten (it is still in the
 //!              journal and is migrated again), what is missing before is damage
+//! rewrite   PageStore::sweep: a file less than half of which is wanted is written again
 //! drained   drop_owner and "nothing migrated" in the journal give the last file back
 //! ```
 //!
@@ -31,6 +32,7 @@ mod inspect;
 mod open;
 mod owner;
 mod read;
+mod rewrite;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -60,8 +60,15 @@ impl Recovery {
         self,
         mut each: impl FnMut(Appended, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let from = self.walked.from;
-        let walked = walk(&self.segments, from, |at, body| each(at, body))?;
+        let (from, end) = (self.walked.from, self.walked.end);
+        let walked = walk(&self.segments, from, |at, body| {
+            // Behind it lies what is left of a group.
+            if at.end <= end {
+                each(at, body)
+            } else {
+                Ok(())
+            }
+        })?;
         if walked.end != self.walked.end {
             let path = self.segments.last().map(|segment| segment.path.clone());
             let path = path.unwrap_or_default();
@@ -145,19 +152,28 @@ pub(crate) fn walk<E: From<Error>>(
         }
         .into());
     }
+    let mut whole_end = None;
     for (index, segment) in segments.iter().enumerate() {
-        let next = segments.get(index + 1).map(|next| next.header.prev_end);
-        walk_segment(segment, next, &mut walked, &mut each)?;
+        // A later one may have cut off more than the next one knew of: a group without its end.
+        let later = segments.get(index + 1..).unwrap_or(&[]);
+        let next = later.iter().map(|next| next.header.prev_end).min();
+        whole_end = walk_segment(segment, next, whole_end, &mut walked, &mut each)?;
+    }
+    if let Some(end) = whole_end {
+        (walked.end, walked.is_clean) = (end, false);
     }
     Ok(walked)
 }
 
+/// Walks one segment. `whole_end` is where the log ends if nothing more can be read, when that is
+/// before the last frame that could; returns the same for the segments behind.
 fn walk_segment<E: From<Error>>(
     segment: &Segment,
     next_prev_end: Option<u64>,
+    mut whole_end: Option<Lsn>,
     walked: &mut Walked,
     each: &mut impl FnMut(Appended, &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<Option<Lsn>, E> {
     let header = &segment.header;
     let bytes = read_all(&*segment.file).map_err(Error::io("read", &segment.path))?;
     let bound = next_prev_end.unwrap_or_else(|| header.end());
@@ -175,6 +191,10 @@ fn walk_segment<E: From<Error>>(
             }
         }
         walked.is_clean = frame.kind == FrameKind::Close;
+        whole_end = match frame.has_more {
+            true => whole_end.or(Some(walked.end)),
+            false => None,
+        };
         walked.end = Lsn(frame.end);
         walked.synced = walked.synced.max(Lsn(frame.synced));
         position = frame.end;
@@ -192,7 +212,7 @@ fn walk_segment<E: From<Error>>(
         }
         .into());
     }
-    Ok(())
+    Ok(whole_end)
 }
 
 /// Makes what was recovered durable, before anything newer is built on it.

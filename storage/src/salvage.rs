@@ -253,7 +253,7 @@ fn put_frame(out: &mut [u8], header: &SegmentHeader, start: u64, end: u64, kind:
         .get_mut(range)
         .filter(|frame| frame.len() >= FRAME_HEADER_BYTES)
     {
-        seal_frame(frame, Lsn(start), Lsn::ZERO, header.salt, kind);
+        seal_frame(frame, Lsn(start), Lsn::ZERO, header.salt, kind.into());
     }
 }
 

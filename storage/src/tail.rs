@@ -33,6 +33,8 @@ pub(crate) struct Frame {
     /// Where the log ended before this frame.
     pub(crate) prev_end: Lsn,
     pub(crate) kind: FrameKind,
+    /// It is valid only together with the next one.
+    pub(crate) has_more: bool,
     pub(crate) records: u64,
     pub(crate) bytes: Vec<u8>,
 }
@@ -234,6 +236,7 @@ impl Tail {
             segment,
             prev_end,
             kind,
+            has_more: false,
             records: 0,
             bytes: buffer,
         };

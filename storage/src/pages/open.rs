@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::format::{self, Bits, Found, HEADER_BYTES, PageHeader, SPAN_MAX};
+use super::format::{self, Found, HEADER_BYTES, PageHeader, SPAN_MAX};
 use super::owner::Page;
 use crate::error::{Damage, Error};
 use crate::files::{Files, read_all};
@@ -44,7 +44,13 @@ pub(super) fn find_page(
         let mut footer = vec![0; usize_from(size - end)];
         file.read_at(&mut footer, end).map_err(failed())?;
         if let Some((last, live)) = format::decode_footer(&footer) {
-            return Ok(Page { last, end, live });
+            return Ok(Page {
+                last,
+                end,
+                records: live.count(),
+                live,
+                version: 0,
+            });
         }
     }
     let bytes = read_all(&*file).map_err(failed())?;
@@ -56,13 +62,14 @@ fn scan(bytes: &[u8], first: u64) -> Page {
     let mut page = Page {
         last: first,
         end: u64_from(HEADER_BYTES),
-        live: Bits::default(),
+        ..Page::default()
     };
     while let Some(rest) = bytes.get(usize_from(page.end)..)
         && let Found::Record { seq, whole, .. } = Found::at(rest)
         && seq.checked_sub(first).is_some_and(|index| index < SPAN_MAX)
     {
         page.live.insert(seq - first);
+        page.records += 1;
         page.last = seq;
         page.end += u64_from(whole);
     }

@@ -18,6 +18,10 @@ pub(crate) struct Page {
     pub(crate) end: u64,
     /// Which records are there and not acknowledged.
     pub(crate) live: Bits,
+    /// How many records are there.
+    pub(crate) records: u64,
+    /// Odd while the file is being replaced by a rewritten one; then another even number.
+    pub(crate) version: u32,
 }
 
 /// All files of one owner, by the number of their first record.
@@ -112,16 +116,20 @@ impl Book {
         self.retire(start, to);
     }
 
+    /// Whether a file is the newest, which is being written, or the proof.
+    pub(crate) fn is_kept(&self, first: u64) -> bool {
+        [self.newest(), self.proof].contains(&Some(first))
+    }
+
     /// Lets go of the files from `start` to `to` that nobody wants anything of. Never of the
     /// newest, which is being written, nor of the proof.
     fn retire(&mut self, start: u64, to: u64) {
         if self.is_unconfirmed {
             return;
         }
-        let kept = [self.newest(), self.proof];
         let pages = self.pages.range(start..=to);
-        let dead = pages
-            .filter(|(first, page)| !kept.contains(&Some(**first)) && page.live.first().is_none());
+        let dead =
+            pages.filter(|(first, page)| !self.is_kept(**first) && page.live.first().is_none());
         let dead: Vec<u64> = dead.map(|(first, _)| *first).collect();
         for first in dead {
             self.pages.remove(&first);

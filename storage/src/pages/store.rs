@@ -30,31 +30,31 @@ pub struct PageStore {
 }
 
 #[derive(Debug)]
-struct Pages {
-    shared: Arc<Shared>,
-    files: Arc<dyn Files>,
-    dir: PathBuf,
+pub(super) struct Pages {
+    pub(super) shared: Arc<Shared>,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) dir: PathBuf,
     settings: PageSettings,
     owners: RwLock<BTreeMap<Owner, Arc<Entry>>>,
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+pub(super) struct Entry {
     writer: Mutex<Option<Writer>>,
-    book: Mutex<Book>,
+    pub(super) book: Mutex<Book>,
 }
 
 /// The file that an owner's next records go to.
 #[derive(Debug)]
-struct Writer {
-    file: Arc<dyn File>,
-    path: PathBuf,
-    first: u64,
+pub(super) struct Writer {
+    pub(super) file: Arc<dyn File>,
+    pub(super) path: PathBuf,
+    pub(super) first: u64,
     offset: u64,
     present: Bits,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -219,7 +219,8 @@ impl PageStore {
         }
     }
 
-    /// Removes the files that [`PageStore::ack`] let go of, except while a backup is made.
+    /// Removes the files that [`PageStore::ack`] let go of, and writes a file again, without what
+    /// was acknowledged, if that is more than half of it; except while a backup is made.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -236,8 +237,9 @@ impl PageStore {
                 .collect()
         };
         for (owner, entry) in entries {
-            let _writer = lock(&entry.writer);
+            let mut writer = lock(&entry.writer);
             self.pages.sweep(owner, &entry)?;
+            self.pages.rewrite_one(owner, &entry, &mut writer)?;
         }
         Ok(())
     }
@@ -345,7 +347,7 @@ fn check_order(owner: Owner, last: Option<u64>, records: &[(u64, &[u8])]) -> Res
 }
 
 impl Pages {
-    fn header(&self, owner: Owner, first: u64) -> PageHeader {
+    pub(super) fn header(&self, owner: Owner, first: u64) -> PageHeader {
         PageHeader {
             log: self.shared.log,
             owner,
@@ -353,7 +355,7 @@ impl Pages {
         }
     }
 
-    fn path(&self, owner: Owner, first: u64) -> PathBuf {
+    pub(super) fn path(&self, owner: Owner, first: u64) -> PathBuf {
         self.dir.join(self.header(owner, first).name())
     }
 
@@ -434,6 +436,7 @@ impl Pages {
         book.unlinked.retain(|first| *first != writer.first);
         let page = book.pages.entry(writer.first).or_default();
         (page.last, page.end) = (last, writer.offset);
+        page.records += u64_from(count);
         let appended = records.iter().take(count);
         appended.for_each(|(seq, _)| page.live.insert(seq - writer.first));
         drop(book);
@@ -441,10 +444,13 @@ impl Pages {
         Ok(count)
     }
 
-    fn create(&self, owner: Owner, first: u64) -> Result<Writer, Error> {
-        let path = self
-            .dir
-            .join(format!("{}.tmp", self.header(owner, first).name()));
+    pub(super) fn tmp_path(&self, owner: Owner, first: u64) -> PathBuf {
+        let name = self.header(owner, first).name();
+        self.dir.join(format!("{name}.tmp"))
+    }
+
+    pub(super) fn create(&self, owner: Owner, first: u64) -> Result<Writer, Error> {
+        let path = self.tmp_path(owner, first);
         let file = self
             .files
             .create(&path)
@@ -488,6 +494,12 @@ impl Pages {
             let Some((first, page, offset)) = next else {
                 break;
             };
+            let is_same = || {
+                let book = lock(&entry.book);
+                book.pages
+                    .get(&first)
+                    .is_none_or(|now| now.version == page.version)
+            };
             let path = self.path(owner, first);
             let file = match self.files.open(&path) {
                 Ok(file) => file,
@@ -495,11 +507,20 @@ impl Pages {
                 Err(_) if !lock(&entry.book).pages.contains_key(&first) => continue,
                 Err(error) => return Err(Error::io("open", &path)(error)),
             };
+            // Replaced by a rewritten one, or about to be: then it is not known which this is.
+            if page.version % 2 == 1 || !is_same() {
+                std::thread::yield_now();
+                continue;
+            }
             let mut reader = Reader::new(&*file, offset, page.end);
             let state = batch.fill(first, &page, &mut reader);
             match state.map_err(Error::io("read", &path))? {
                 State::Full => {
-                    lock(&entry.book).cursor = Some((first, reader.position(), batch.from));
+                    let mut book = lock(&entry.book);
+                    let now = book.pages.get(&first).map(|now| now.version);
+                    if now == Some(page.version) {
+                        book.cursor = Some((first, reader.position(), batch.from));
+                    }
                 }
                 State::End if page.last == u64::MAX => break,
                 State::End => batch.from = page.last + 1,

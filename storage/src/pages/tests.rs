@@ -403,3 +403,78 @@ fn fastrand(seed: u64) -> impl FnMut(u64) -> u64 {
         (mixed ^ (mixed >> 31)) % bound
     }
 }
+
+#[test]
+fn a_file_that_is_mostly_acknowledged_is_written_again_without_that() {
+    let files = SimFiles::new(1);
+    let store = open(&files).unwrap();
+    append(&store, A, 1..200);
+    append(&store, A, [200]);
+    let before = store.owner(A).unwrap();
+    store.ack(A, (1..200).filter(|seq| seq % 10 != 0).map(|seq| seq..=seq));
+    let wanted: Vec<u64> = (10..=200).step_by(10).collect();
+    // A reader has stopped in the middle.
+    assert_eq!(store.read(A, 50, 1).unwrap()[0].0, 50);
+    for _ in 0..before.files {
+        store.sweep().unwrap();
+    }
+    let after = store.owner(A).unwrap();
+    assert!(
+        after.bytes < before.bytes / 2 && after.count == 20,
+        "{} of {} bytes",
+        after.bytes,
+        before.bytes
+    );
+    assert_eq!(read_all(&store, A, 51)[0], 60);
+    assert_eq!(read_all(&store, A, 0), wanted);
+    drop(store);
+    files.crash();
+    let store = open(&files).unwrap();
+    store.confirm(A, Some(200)).unwrap();
+    let mut found = read_all(&store, A, 0);
+    found.retain(|seq| wanted.contains(seq));
+    assert_eq!(found, wanted, "and no more than before");
+}
+
+#[test]
+fn a_crash_amid_a_rewrite_leaves_the_file_as_it_was_or_as_it_is_to_be() {
+    for nth in 0..12 {
+        let files = SimFiles::new(nth);
+        let store = open(&files).unwrap();
+        append(&store, A, 1..60);
+        append(&store, A, [60]);
+        store.ack(A, (1..60).filter(|seq| seq % 6 != 0).map(|seq| seq..=seq));
+        files.crash_after(nth);
+        for _ in 0..10 {
+            drop(store.sweep());
+        }
+        drop(store);
+        files.crash();
+        let store = open(&files).unwrap();
+        store.confirm(A, Some(60)).unwrap();
+        let mut found = read_all(&store, A, 0);
+        found.retain(|seq| seq % 6 == 0);
+        assert_eq!(found, (6..=60).step_by(6).collect::<Vec<_>>(), "{nth}");
+    }
+}
+
+#[test]
+fn the_last_file_gives_its_space_back_when_nothing_in_it_is_wanted() {
+    let files = SimFiles::new(1);
+    let store = open(&files).unwrap();
+    append(&store, A, 1..9);
+    let before = store.owner(A).unwrap();
+    store.ack(A, [1..=8]);
+    store.sweep().unwrap();
+    let after = store.owner(A).unwrap();
+    assert!(before.bytes > 1024 && after.bytes < 100, "{after:?}");
+    append(&store, A, 9..12);
+    assert_eq!(read_all(&store, A, 0), [9, 10, 11]);
+    drop(store);
+    files.crash();
+    let store = open(&files).unwrap();
+    store.confirm(A, Some(11)).unwrap();
+    let mut found = read_all(&store, A, 0);
+    found.retain(|seq| *seq > 8);
+    assert_eq!(found, [9, 10, 11]);
+}

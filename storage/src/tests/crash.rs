@@ -19,6 +19,8 @@ const LIVES: u64 = 4;
 struct Model {
     /// Everything appended that may still be there, in order.
     records: Vec<(Appended, Vec<u8>)>,
+    /// Where groups begin and end.
+    groups: Vec<(Lsn, Lsn)>,
     /// What `durable` said last.
     durable: Lsn,
     /// The last checkpoint that was reported as written, and one that may have been.
@@ -104,7 +106,8 @@ impl History {
     /// Does random things until one fails.
     fn live(&mut self, mut journal: Stepped) {
         for _ in 0..60 {
-            let went_on = match self.below(10) {
+            let went_on = match self.below(11) {
+                10 => self.append_group(&journal),
                 0..=4 => self.append(&journal),
                 5..=6 => journal
                     .committer
@@ -143,6 +146,20 @@ impl History {
         };
         self.model.records.push((at, body));
         true
+    }
+
+    /// Several records that are there as a whole or not at all; often more than a segment holds.
+    fn append_group(&mut self, journal: &Stepped) -> bool {
+        let before = self.model.records.len();
+        journal.shared.begin_group();
+        let count = 1 + self.below(12);
+        let went_on = (0..count).all(|_| self.append(journal));
+        journal.shared.end_group();
+        let group = self.model.records.get(before..).unwrap_or(&[]);
+        if let ([first, ..], [.., last]) = (group, group) {
+            self.model.groups.push((first.0.start, last.0.end));
+        }
+        went_on
     }
 
     /// A position that is durable, and not before the last checkpoint.
@@ -184,6 +201,10 @@ impl History {
         let (start, end) = (recovery.start(), recovery.end());
         assert!(end >= self.model.durable, "{end} {}", self.model.durable);
         let found = replayed(recovery);
+        let is_split = |(from, to): &(Lsn, Lsn)| *from < end && end < *to;
+        let split = self.model.groups.iter().find(|group| is_split(group));
+        assert_eq!(split, None, "a group was cut at {end}");
+        self.model.groups.retain(|(_, to)| *to <= end);
         self.model.records.retain(|(at, _)| at.end <= end);
         let behind = self
             .model
