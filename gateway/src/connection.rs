@@ -165,6 +165,8 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         let is_due = is_new || self.input_waits;
         let is_held = self.is_held();
         if is_due && !is_held {
+            let shared = Arc::clone(&self.conditions.shared);
+            let _batch = shared.broker.core().batch();
             self.front.handle_input(now, &mut self.input, &mut self.out);
             // Also without input left: the front may have set aside what it cannot do yet.
             self.input_waits = self.is_held();

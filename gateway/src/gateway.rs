@@ -463,10 +463,10 @@ impl Gateway {
                 let written = journal.end().0 - last_end.0;
                 let age = shared.clock.uptime().saturating_sub(last_at);
                 // A disk that is low needs what was settled back soon.
-                let is_due = written >= window_bytes / 4
-                    || age >= CHECKPOINT_AGE
-                    || journal.log().health() != Health::Ok;
-                if written == 0 || !is_due {
+                let is_low = journal.log().health() != Health::Ok;
+                let is_due = written >= window_bytes / 4 || age >= CHECKPOINT_AGE || is_low;
+                let has_news = written > 0 || (is_low && journal.owes_space());
+                if !has_news || !is_due {
                     continue;
                 }
                 (last_end, last_at) = (journal.end(), shared.clock.uptime());

@@ -11,7 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -39,6 +39,8 @@ pub struct Journal {
     end: AtomicU64,
     /// The position from which on the last checkpoint needs the log.
     needed: AtomicU64,
+    /// One more checkpoint would give up more of the log.
+    owes: AtomicBool,
     refused: AtomicU64,
 }
 
@@ -54,6 +56,7 @@ impl Journal {
             part_bytes_max,
             end: AtomicU64::new(0),
             needed: AtomicU64::new(0),
+            owes: AtomicBool::new(false),
             refused: AtomicU64::new(0),
         })
     }
@@ -74,6 +77,13 @@ impl Journal {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next checkpoint gives up more of the log, though nothing happens meanwhile: the
+    /// first one after something was consumed still keeps it for the one before.
+    #[must_use]
+    pub fn owes_space(&self) -> bool {
+        self.owes.load(Ordering::Acquire)
     }
 
     fn append_one(&self, parts: &[&[u8]], urgency: Urgency) -> Appended {
@@ -172,6 +182,22 @@ impl routing::Journal for Journal {
         }
     }
 
+    fn begin_batch(&self) {
+        self.log.begin_batch();
+    }
+
+    fn end_batch(&self) {
+        self.log.end_batch();
+    }
+
+    fn begin_group(&self) {
+        self.log.begin_group();
+    }
+
+    fn end_group(&self) {
+        self.log.end_group();
+    }
+
     fn durable(&self) -> Lsn {
         Lsn(self.log.durable().0)
     }
@@ -181,8 +207,18 @@ impl routing::Journal for Journal {
         self.log.health() == Health::Ok && pending_bytes < self.pending_bytes_high
     }
 
+    fn takes_records(&self) -> bool {
+        let pending_bytes = self.end().0.saturating_sub(self.log.durable().0);
+        let is_open = matches!(self.log.health(), Health::Ok | Health::DiskLow);
+        is_open && pending_bytes < self.pending_bytes_high * 2
+    }
+
     fn end(&self) -> Lsn {
         Self::end(self).max(self.durable())
+    }
+
+    fn hasten(&self) {
+        self.log.hasten();
     }
 
     fn wait_durable(&self, end: Lsn) -> bool {
@@ -261,13 +297,14 @@ pub fn checkpoint(
     window_bytes: u64,
 ) -> Result<(), storage::Error> {
     let at = journal.end().max(journal.durable());
+    let keep_from = Lsn(at.0.saturating_sub(window_bytes / 4));
     // Where there is no room, nothing can be moved either: only what is gone is given up.
     let old_below = match journal.log.health() {
-        Health::Ok => Lsn(at.0.saturating_sub(window_bytes / 4)),
+        Health::Ok => keep_from,
         Health::DiskLow | Health::Full | Health::Failed => Lsn(0),
     };
     let mut parts = Vec::new();
-    let needed = broker.checkpoint(old_below, &mut |record| {
+    let needed = broker.checkpoint(old_below, keep_from, &mut |record| {
         parts.push(Bytes::copy_from_slice(record));
     });
     // What was copied is part of what the checkpoint names: it must be safe before.
@@ -276,6 +313,7 @@ pub fn checkpoint(
     // Should this checkpoint be damaged, the one before it must find its bodies.
     let needed = journal.needed_from(needed);
     let before = journal.needed.swap(needed.0, Ordering::AcqRel);
+    journal.owes.store(before < needed.0, Ordering::Release);
     journal.log.trim(storage::Lsn(needed.0.min(before)));
     Ok(())
 }
@@ -285,6 +323,8 @@ pub fn log_checkpoint_failure(failure: &storage::Error) {
     warn!(%failure, "no checkpoint was written; the log keeps what it has");
 }
 
+#[cfg(test)]
+mod commit_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]

@@ -8,9 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::counters::Counters;
 use crate::ids::IdSource;
-use crate::journal::{
-    CommitId, CommitWaiters, Commits, Entry, Journal, Lsn, MemoryJournal, encode,
-};
+use crate::journal::{Batch, CommitWaiters, Entry, Group, Journal, Lsn, MemoryJournal, encode};
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
@@ -59,7 +57,6 @@ impl Default for Settings {
 pub struct Core {
     pub(crate) settings: Settings,
     pub(crate) journal: Arc<dyn Journal>,
-    commits: Arc<Commits>,
     pub(crate) policies: ArcSwap<Policies>,
     pub(crate) timers: Timers,
     pub(crate) ids: IdSource,
@@ -79,6 +76,22 @@ impl Core {
         self.journal.durable()
     }
 
+    /// Where everything journalled so far ends.
+    #[must_use]
+    pub fn journal_end(&self) -> Lsn {
+        self.journal.end()
+    }
+
+    /// Begins a batch of journal entries: see [`Journal::begin_batch`].
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::begin(&*self.journal)
+    }
+
+    /// Begins a group of journal entries: see [`Journal::begin_group`].
+    pub fn group(&self) -> Group<'_> {
+        Group::begin(&*self.journal)
+    }
+
     /// Wakes the outbox's owner once `lsn` is durable. Returns true when it already is.
     pub fn wait_durable(&self, lsn: Lsn, outbox: &Arc<Outbox>) -> bool {
         if self.durable() >= lsn {
@@ -89,13 +102,22 @@ impl Core {
         self.durable() >= lsn
     }
 
-    /// Does `act`, and makes what it journals count together: after a crash, all of it has happened
-    /// or nothing has. Returns where the journal's record of that ends, none if there was nothing
-    /// to journal.
+    /// Does `act` in a group, so that after a crash all of what it journals has happened or nothing
+    /// has, and has the journal make it safe soon. Returns the position from which on it is safe,
+    /// none if there was nothing to journal.
     ///
-    /// `act` publishes and settles, and nothing else: no other commit is made meanwhile.
+    /// `act` publishes and settles, and nothing else: see [`Journal::begin_group`].
     pub fn commit<R>(&self, act: impl FnOnce() -> R) -> (R, Option<Lsn>) {
-        self.commits.run(CommitId(self.ids.next()), act)
+        let before = self.journal.end();
+        let group = self.group();
+        let result = act();
+        drop(group);
+        let end = self.journal.end();
+        if end == before {
+            return (result, None);
+        }
+        self.journal.hasten();
+        (result, Some(end))
     }
 
     /// What was not kept or not passed on.
@@ -184,12 +206,10 @@ impl Broker {
         earlier_timer: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         let names = settings.vhosts.clone();
-        let commits = Commits::new(journal);
         let core = Arc::new(Core {
             policies: ArcSwap::from_pointee(settings.policies.clone()),
             settings,
-            journal: Arc::<Commits>::clone(&commits),
-            commits,
+            journal,
             timers: Timers::new(earlier_timer),
             ids: IdSource::starting_at(1),
             counters: Counters::default(),
@@ -288,10 +308,11 @@ impl Broker {
 
     /// Everything durable as journal records, in the order in which they are to be applied, each
     /// handed to `record`. Returns the position from which on the journal is needed: bodies below
-    /// `old_below` were moved to page files first, or were journalled anew where they are few.
+    /// `old_below` were moved to page files first, or were journalled anew where they are few. From
+    /// `keep_from` on everything is needed: a publish that is under way may name a body there.
     ///
     /// Blocks on the disk.
-    pub fn checkpoint(&self, old_below: Lsn, record: &mut dyn FnMut(&[u8])) -> Lsn {
+    pub fn checkpoint(&self, old_below: Lsn, keep_from: Lsn, record: &mut dyn FnMut(&[u8])) -> Lsn {
         let _moving = self.core.paging.moving();
         self.move_old(old_below);
         let mut scratch = Vec::new();
@@ -303,11 +324,8 @@ impl Broker {
         let needed = self
             .vhosts
             .values()
-            .map(|vhost| vhost.checkpoint(old_below, &mut put));
-        let needed = needed.min().unwrap_or(old_below);
-        // Its end is in the journal then, which is safe before the checkpoint is.
-        self.core.commits.wait_for_end();
-        needed
+            .map(|vhost| vhost.checkpoint(old_below, keep_from, &mut put));
+        needed.min().unwrap_or(keep_from)
     }
 
     /// Gives memory back: drops page files that are not needed any more, and moves messages to

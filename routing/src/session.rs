@@ -1,6 +1,8 @@
 //! MQTT sessions: what outlives a connection (MQTT 5.0 §4.1): subscriptions, messages that wait or
 //! are under way, packet identifiers, the will.
 
+mod exactly_once;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 
@@ -17,6 +19,8 @@ use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
 use crate::vhost::VHost;
+
+pub use exactly_once::{NoRoom, Recovered};
 
 /// A session expiry interval that never ends `[MQTT-3.1.2-11]`.
 pub const EXPIRY_NEVER_S: u32 = u32::MAX;
@@ -71,6 +75,8 @@ pub struct SessionState {
     pub subscriptions: BTreeMap<Name, SubscriptionOptions>,
     /// Messages under way, in the order they were first sent.
     pub outgoing: VecDeque<Outgoing>,
+    /// Exchanges of QoS 2 that an earlier run of the gateway began.
+    pub recovered: Recovered,
     /// QoS 2 packet identifiers received and not yet released.
     pub received: BTreeSet<u16>,
     /// Retained values to go on with at the next connection.
@@ -223,7 +229,8 @@ impl Session {
         self.stop_consuming(&mut state, now, wakes);
         self.subscriber.outbox.attach(connection, limits);
         (state.expires_at, state.will_at) = (None, None);
-        let credit = Credit::with_outstanding(receive_max.max(1).into(), state.outgoing.len());
+        let under_way = state.outgoing.len() + state.recovered.released.len();
+        let credit = Credit::with_outstanding(receive_max.max(1).into(), under_way);
         if let Some(queue) = self.queue() {
             let consumer = Consumer {
                 id: ConsumerId::unique(),

@@ -1,10 +1,10 @@
 //! The only mutex of the core: it carries its rank, so that a wrong lock order is found by any
 //! debug test that takes both, and it aborts the process when a panic would leave the core torn.
 //!
-//! Order: [`Rank::Paging`] before [`Rank::Commit`] before [`Rank::Topology`] before
-//! [`Rank::Session`] before [`Rank::Queue`] before [`Rank::Outbox`] before [`Rank::Leaf`]. Under a
-//! queue's lock exactly these calls leave it: `Journal::append` and `Pages::settle` (memory only),
-//! `Outbox::offer`, `Timers::set`, and what wakes the threads that move messages.
+//! Order: [`Rank::Paging`] before [`Rank::Topology`] before [`Rank::Session`] before
+//! [`Rank::Queue`] before [`Rank::Outbox`] before [`Rank::Leaf`]. Under a queue's lock exactly
+//! these calls leave it: `Journal::append` and `Pages::settle` (memory only), `Outbox::offer`,
+//! `Timers::set`, and what wakes the threads that move messages.
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,7 +12,6 @@ use std::ops::{Deref, DerefMut};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
     Paging,
-    Commit,
     Topology,
     Session,
     Queue,

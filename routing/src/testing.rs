@@ -19,6 +19,8 @@ pub(crate) static ORIGIN: Origin = Origin {
 #[derive(Debug, Default)]
 pub(crate) struct RecordingJournal {
     records: Mutex<Vec<(Lsn, Bytes)>>,
+    /// Where groups began and ended, in numbers of records.
+    groups: Mutex<Vec<(usize, usize)>>,
 }
 
 impl RecordingJournal {
@@ -28,6 +30,17 @@ impl RecordingJournal {
 
     pub(crate) fn records(&self) -> Vec<(Lsn, Bytes)> {
         self.records.lock().unwrap().clone()
+    }
+
+    /// What a crash leaves that came when so many records were written: no part of a group.
+    pub(crate) fn survivors(&self, written: usize) -> Vec<(Lsn, Bytes)> {
+        let groups = self.groups.lock().unwrap();
+        let torn = groups
+            .iter()
+            .find(|(begin, end)| (begin + 1..*end).contains(&written));
+        let mut records = self.records();
+        records.truncate(torn.map_or(written, |(begin, _)| *begin));
+        records
     }
 
     /// Takes records with their positions from another.
@@ -67,6 +80,24 @@ impl Journal for RecordingJournal {
             start: Lsn(start),
             end,
         }
+    }
+
+    fn begin_group(&self) {
+        let begin = self.records.lock().unwrap().len();
+        self.groups.lock().unwrap().push((begin, usize::MAX));
+    }
+
+    fn end_group(&self) {
+        let now = self.records.lock().unwrap().len();
+        if let Some((_, end)) = self.groups.lock().unwrap().last_mut() {
+            *end = now;
+        }
+    }
+
+    fn end(&self) -> Lsn {
+        let records = self.records.lock().unwrap();
+        let last = records.last();
+        last.map_or(Lsn(0), |(at, last)| Lsn(at.0 + last.len() as u64))
     }
 
     fn durable(&self) -> Lsn {

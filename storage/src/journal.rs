@@ -118,6 +118,11 @@ impl Journal {
         self.shared().end_group();
     }
 
+    /// Asks for a commit of what was appended so far, as an urgent record would; returns at once.
+    pub fn hasten(&self) {
+        self.shared().hasten();
+    }
+
     /// Every record with `end` at or below this position is durable, as
     /// [`crate::SyncPolicy`] defines it. One atomic load.
     pub fn durable(&self) -> Lsn {

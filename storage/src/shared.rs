@@ -210,6 +210,13 @@ impl Shared {
         }
     }
 
+    /// Asks for a commit of what waits; see [`crate::Journal::hasten`].
+    pub(crate) fn hasten(&self) {
+        let mut tail = self.tail();
+        tail.wants_commit |= tail.has_frames();
+        self.wake_committer(tail);
+    }
+
     /// Begins a batch: this thread is about to append several records.
     pub(crate) fn begin_batch(&self) {
         IN_BATCH.set(true);

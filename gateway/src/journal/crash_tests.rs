@@ -28,26 +28,32 @@ struct Life {
     publisher: Publisher,
 }
 
+/// Brings a gateway's durable half back from what the disk holds.
+pub(super) fn open(files: &SimFiles) -> (Arc<Journal>, Broker) {
+    let mut settings = settings();
+    settings.segment_count_max = 4;
+    let (log, recovery) = storage::Journal::open(settings.clone(), files.clone()).unwrap();
+    let journal = Journal::new(log, &settings);
+    let page_settings = storage::PageSettings {
+        file_bytes: 64 << 10,
+    };
+    let pages = PageStore::open(journal.log(), page_settings).unwrap();
+    let pages = PageSettings {
+        pages: Arc::new(PageFiles(pages)),
+        budget_bytes: BUDGET_BYTES,
+        wake: Box::new(|_| {}),
+    };
+    let log: Arc<dyn routing::Journal> = Arc::clone(&journal) as _;
+    let core = routing::Settings::default();
+    let origins = vec![&resp::ORIGIN];
+    let broker = Broker::with_pages(core, log, pages, origins, Box::new(|| {}));
+    recover(&broker, &journal, recovery, NOW).unwrap();
+    (journal, broker)
+}
+
 impl Life {
     fn begin(files: &SimFiles) -> Self {
-        let mut settings = settings();
-        settings.segment_count_max = 4;
-        let (log, recovery) = storage::Journal::open(settings.clone(), files.clone()).unwrap();
-        let journal = Journal::new(log, &settings);
-        let page_settings = storage::PageSettings {
-            file_bytes: 64 << 10,
-        };
-        let pages = PageStore::open(journal.log(), page_settings).unwrap();
-        let pages = PageSettings {
-            pages: Arc::new(PageFiles(pages)),
-            budget_bytes: BUDGET_BYTES,
-            wake: Box::new(|_| {}),
-        };
-        let log: Arc<dyn routing::Journal> = Arc::clone(&journal) as _;
-        let core = routing::Settings::default();
-        let origins = vec![&resp::ORIGIN];
-        let broker = Broker::with_pages(core, log, pages, origins, Box::new(|| {}));
-        recover(&broker, &journal, recovery, NOW).unwrap();
+        let (journal, broker) = open(files);
         let vhost = Arc::clone(broker.vhost("/").unwrap());
         let options = QueueOptions {
             durable: true,

@@ -91,8 +91,24 @@ pub(super) fn families(shared: &Shared, stats: &Stats) -> Vec<Family> {
             "Messages in memory",
             wide(shared.broker.core().message_memory_bytes()),
         ),
+        gauge(
+            "message_oldest_seconds",
+            "How long the oldest message has been in a queue or session, since the start at most",
+            oldest_s(shared),
+        ),
     ]);
     families
+}
+
+fn oldest_s(shared: &Shared) -> u64 {
+    let oldest = shared
+        .broker
+        .vhosts()
+        .filter_map(|vhost| vhost.oldest_message());
+    let now = shared.clock.now();
+    oldest
+        .min()
+        .map_or(0, |at| now.0.saturating_sub(at.0) / 1000)
 }
 
 fn journal(stats: &Stats) -> Vec<Family> {

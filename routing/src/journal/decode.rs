@@ -16,6 +16,7 @@ use crate::journal::Lsn;
 use crate::message::{Message, MessageBuilder, Origin, QoS};
 use crate::name::Name;
 use crate::queue::QueueOptions;
+use crate::session::Will;
 use crate::subscriber::SubscriptionOptions;
 use crate::time::Timestamp;
 use crate::topic::Glob;
@@ -215,6 +216,12 @@ impl Reader<'_> {
                 session,
                 filter: self.name()?,
             },
+            other => self.exchange(other, vhost, session)?,
+        })
+    }
+
+    fn exchange(&mut self, kind: u8, vhost: Name, session: SessionId) -> Option<Entry> {
+        Some(match kind {
             kind::RECEIVED => Entry::Received {
                 vhost,
                 session,
@@ -225,6 +232,45 @@ impl Reader<'_> {
                 session,
                 packet_id: self.u16()?,
             },
+            kind::SENT => {
+                let mut sent = Vec::new();
+                while !self.rest.is_empty() {
+                    sent.push((self.u16()?, Seq(self.u64()?)));
+                }
+                Entry::Sent {
+                    vhost,
+                    session,
+                    sent,
+                }
+            }
+            kind::SENT_RECEIVED => Entry::SentReceived {
+                vhost,
+                session,
+                packet_id: self.u16()?,
+                seq: Seq(self.u64()?),
+            },
+            kind::SENT_DONE => Entry::SentDone {
+                vhost,
+                session,
+                packet_id: self.u16()?,
+            },
+            kind::WILL_SET => {
+                let delay_s = self.u32()?;
+                let [expires] = self.flags()?;
+                let expiry_s = Some(self.u32()?).filter(|_| expires);
+                let message = self.message()?;
+                let will = Will {
+                    message,
+                    delay_s,
+                    expiry_s,
+                };
+                Entry::WillSet {
+                    vhost,
+                    session,
+                    will,
+                }
+            }
+            kind::WILL_CLEARED => Entry::WillCleared { vhost, session },
             _ => return None,
         })
     }

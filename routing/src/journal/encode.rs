@@ -43,6 +43,11 @@ pub(super) mod kind {
     pub(crate) const RETAINED: u8 = 17;
     pub(crate) const PAGED: u8 = 18;
     pub(crate) const PAGES_SETTLED: u8 = 19;
+    pub(crate) const SENT: u8 = 20;
+    pub(crate) const SENT_RECEIVED: u8 = 21;
+    pub(crate) const SENT_DONE: u8 = 22;
+    pub(crate) const WILL_SET: u8 = 23;
+    pub(crate) const WILL_CLEARED: u8 = 24;
 }
 
 /// Appends an entry's record to `out`.
@@ -88,22 +93,6 @@ pub fn encode(entry: &Entry, out: &mut Vec<u8>) {
             put_text(out, vhost);
             put_message(out, message);
             out.extend_from_slice(&message.payload);
-        }
-        Entry::Received {
-            vhost,
-            session,
-            packet_id,
-        } => {
-            put_session(out, kind::RECEIVED, vhost, session.0);
-            put_u16(out, *packet_id);
-        }
-        Entry::Released {
-            vhost,
-            session,
-            packet_id,
-        } => {
-            put_session(out, kind::RELEASED, vhost, session.0);
-            put_u16(out, *packet_id);
         }
         other => encode_queue(other, out),
     }
@@ -236,7 +225,74 @@ fn encode_session(entry: &Entry, out: &mut Vec<u8>) {
             put_session(out, kind::UNSUBSCRIBED, vhost, session.0);
             put_text(out, filter);
         }
-        _ => debug_assert!(false, "every entry is encoded by one of the three"),
+        other => encode_exchange(other, out),
+    }
+}
+
+/// The packets between a session's client and the gateway.
+fn encode_exchange(entry: &Entry, out: &mut Vec<u8>) {
+    match entry {
+        Entry::Received {
+            vhost,
+            session,
+            packet_id,
+        } => {
+            put_session(out, kind::RECEIVED, vhost, session.0);
+            put_u16(out, *packet_id);
+        }
+        Entry::Released {
+            vhost,
+            session,
+            packet_id,
+        } => {
+            put_session(out, kind::RELEASED, vhost, session.0);
+            put_u16(out, *packet_id);
+        }
+        Entry::Sent {
+            vhost,
+            session,
+            sent,
+        } => {
+            put_session(out, kind::SENT, vhost, session.0);
+            for (packet_id, seq) in sent {
+                put_u16(out, *packet_id);
+                put_u64(out, seq.0);
+            }
+        }
+        Entry::SentReceived {
+            vhost,
+            session,
+            packet_id,
+            seq,
+        } => {
+            put_session(out, kind::SENT_RECEIVED, vhost, session.0);
+            put_u16(out, *packet_id);
+            put_u64(out, seq.0);
+        }
+        Entry::SentDone {
+            vhost,
+            session,
+            packet_id,
+        } => {
+            put_session(out, kind::SENT_DONE, vhost, session.0);
+            put_u16(out, *packet_id);
+        }
+        Entry::WillSet {
+            vhost,
+            session,
+            will,
+        } => {
+            put_session(out, kind::WILL_SET, vhost, session.0);
+            put_u32(out, will.delay_s);
+            put_flags(out, [will.expiry_s.is_some()]);
+            put_u32(out, will.expiry_s.unwrap_or(0));
+            put_message(out, &will.message);
+            out.extend_from_slice(&will.message.payload);
+        }
+        Entry::WillCleared { vhost, session } => {
+            put_session(out, kind::WILL_CLEARED, vhost, session.0);
+        }
+        _ => debug_assert!(false, "every entry is encoded by one of these"),
     }
 }
 

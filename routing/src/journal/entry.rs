@@ -12,6 +12,7 @@ use crate::journal::Lsn;
 use crate::message::{Message, QoS};
 use crate::name::Name;
 use crate::queue::QueueOptions;
+use crate::session::Will;
 use crate::subscriber::SubscriptionOptions;
 use crate::time::Timestamp;
 
@@ -131,6 +132,35 @@ pub enum Entry {
         session: SessionId,
         packet_id: u16,
     },
+    /// A session's messages of QoS 2 are sent under these packet identifiers.
+    Sent {
+        vhost: Name,
+        session: SessionId,
+        sent: Vec<(u16, Seq)>,
+    },
+    /// The client has received one of them: it is out of the queue, and the identifier is to be
+    /// released.
+    SentReceived {
+        vhost: Name,
+        session: SessionId,
+        packet_id: u16,
+        seq: Seq,
+    },
+    /// The identifier is free again.
+    SentDone {
+        vhost: Name,
+        session: SessionId,
+        packet_id: u16,
+    },
+    /// A connection has a will, which is to be published when it is lost. The session need not be
+    /// durable.
+    WillSet {
+        vhost: Name,
+        session: SessionId,
+        will: Will,
+    },
+    /// It was published, or is not wanted any more.
+    WillCleared { vhost: Name, session: SessionId },
     /// An address has this retained value; an empty payload means none.
     Retained { vhost: Name, message: Arc<Message> },
 }

@@ -4,12 +4,10 @@
 //! The core decides *what* is durable ([`Entry`]); whoever implements [`Journal`] decides *how*:
 //! local files today, a replicated log tomorrow. So there is nothing here that only files can do.
 
-mod commit;
 mod decode;
 mod encode;
 mod entry;
 
-pub(crate) use commit::{CommitId, Commits, Role};
 pub use decode::{DecodeError, decode};
 pub use encode::encode;
 pub(crate) use encode::{Place, put_enqueue, put_publish, put_settled};
@@ -66,16 +64,40 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// has no room, or has failed, refuses it: see [`Appended::is_refused`].
     fn append(&self, record: &[&[u8]], urgency: Urgency) -> Appended;
 
+    /// Begins a batch: this thread may append several records, and whoever makes them durable does
+    /// well to wait for its end.
+    fn begin_batch(&self) {}
+
+    /// Ends a batch.
+    fn end_batch(&self) {}
+
+    /// Begins a group: what is appended until its end is there after a crash as a whole or not at
+    /// all. Nothing becomes durable meanwhile, so it must be short and must not wait for the
+    /// journal; a thread has one at a time, and holds no lock when it begins it.
+    fn begin_group(&self) {}
+
+    /// Ends a group.
+    fn end_group(&self) {}
+
     /// Everything that ended at or before this position is safe.
     fn durable(&self) -> Lsn;
 
     /// False while there is no room for more messages: publishers are to be held up.
     fn has_room(&self) -> bool;
 
+    /// False while even a lazy record is refused.
+    fn takes_records(&self) -> bool {
+        true
+    }
+
     /// Where everything appended so far ends.
     fn end(&self) -> Lsn {
         self.durable()
     }
+
+    /// Asks for what was appended so far to be made safe as soon as possible, though it may have
+    /// been lazy. Does not wait.
+    fn hasten(&self) {}
 
     /// Waits until everything up to here is safe; false when it never will be, because the
     /// journal has failed. Blocks.
@@ -85,6 +107,40 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// Reads a record back by its address; none when it is not there or damaged. May block.
     fn read(&self, start: Lsn) -> Option<Bytes>;
+}
+
+/// A group, until it is dropped: see [`Journal::begin_group`].
+#[derive(Debug)]
+pub struct Group<'a>(&'a dyn Journal);
+
+impl<'a> Group<'a> {
+    pub(crate) fn begin(journal: &'a dyn Journal) -> Self {
+        journal.begin_group();
+        Self(journal)
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        self.0.end_group();
+    }
+}
+
+/// A batch, until it is dropped: see [`Journal::begin_batch`].
+#[derive(Debug)]
+pub struct Batch<'a>(&'a dyn Journal);
+
+impl<'a> Batch<'a> {
+    pub(crate) fn begin(journal: &'a dyn Journal) -> Self {
+        journal.begin_batch();
+        Self(journal)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.0.end_batch();
+    }
 }
 
 /// Connections that wait for the durable position to pass a point.

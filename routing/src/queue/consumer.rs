@@ -35,6 +35,11 @@ impl Credit {
         credit
     }
 
+    /// Takes one, though none may be left.
+    pub fn hold(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Gives back what was taken.
     pub fn put_back(&self, count: usize) {
         self.0

@@ -4,6 +4,7 @@
 //! is none. What is handed out is remembered until it is settled; what comes back goes to its old
 //! place.
 
+mod age;
 mod backlog;
 mod consumer;
 mod dead_letter;
@@ -50,6 +51,7 @@ use crate::paging::Gauge;
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
 use crate::timer::TimerKey;
+use age::Ages;
 use backlog::Backlog;
 use consumer::Consumers;
 use dead_letter::{DeadLetter, Stuck};
@@ -93,6 +95,7 @@ struct State {
     first_seq: u64,
     next_seq: u64,
     ready: Backlog,
+    ages: Ages,
     /// What all messages here take in memory.
     memory: Gauge,
     /// Used from both ends: it stays in memory.
@@ -142,6 +145,7 @@ impl Queue {
             first_seq: FIRST_SEQ,
             next_seq: FIRST_SEQ,
             ready: Backlog::new(policy.limits.priority_max),
+            ages: Ages::default(),
             memory: Gauge::new(Arc::clone(&store.paging)),
             is_list: false,
             is_loading: false,
@@ -243,6 +247,7 @@ impl Queue {
     ) -> Entry {
         let seq = Seq(state.next_seq);
         state.next_seq += 1;
+        state.ages.note(seq, now);
         self.entry_at(seq, now, message, qos)
     }
 

@@ -12,7 +12,10 @@ use crate::timer::Due;
 impl Queue {
     /// Somebody uses the queue: its life begins anew.
     pub(crate) fn touch(self: &Arc<Self>, now: Timestamp, wakes: &mut Wakes) {
-        self.locked(now, wakes, |state, _| state.used_at = now);
+        self.locked(now, wakes, |state, _| {
+            state.used_at = now;
+            state.ages.begin(now);
+        });
     }
 
     /// Its timer has run out.

@@ -77,6 +77,7 @@ impl VHost {
         }
         kind.check(&options.arguments)?;
         let durable = options.durable;
+        self.check_room(durable)?;
         let delays = (kind == ExchangeKind::Delayed).then(|| QueueId(self.core.ids.next()));
         let entry = Entry::ExchangeDeclared {
             vhost: self.name.clone(),
@@ -169,6 +170,7 @@ impl VHost {
         if let Some(exchange) = self.exchange(exchange) {
             exchange.check_binding(&binding)?;
         }
+        self.check_room(durable)?;
         let entry = Entry::Bound {
             vhost: self.name.clone(),
             exchange: exchange.clone(),

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod channels;
+mod checkpoint;
 mod exchanges;
 mod queues;
 mod recovery;
@@ -33,7 +34,7 @@ use crate::broker::Core;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, SessionId};
-use crate::journal::{Entry, Lsn, Urgency, encode};
+use crate::journal::{Appended, Entry, Lsn, Urgency, encode};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
@@ -136,6 +137,13 @@ impl VHost {
         self.table.load().queues.values().cloned().collect()
     }
 
+    /// Since when the oldest message has been in a queue or session: see [`Queue::oldest_since`].
+    #[must_use]
+    pub fn oldest_message(&self) -> Option<Timestamp> {
+        let queues = self.all_queues();
+        queues.iter().filter_map(|queue| queue.oldest_since()).min()
+    }
+
     /// All queues, those of sessions too, in no order.
     pub(crate) fn all_queues(&self) -> Vec<Arc<Queue>> {
         self.topology
@@ -184,9 +192,25 @@ impl VHost {
 
     /// Appends an entry about exchanges, queues and bindings, which somebody waits for.
     fn append_topology(&self, entry: &Entry) -> Lsn {
-        let end = self.append(entry, Urgency::Sync);
-        self.topology_end.fetch_max(end.0, Ordering::AcqRel);
+        let mut end = self.append(entry, Urgency::Sync);
+        if end == Appended::REFUSED.end {
+            // From the reserve: it makes room, or was let in by `check_room`.
+            end = self.append(entry, Urgency::Lazy);
+        }
+        if end != Appended::REFUSED.end {
+            self.topology_end.fetch_max(end.0, Ordering::AcqRel);
+        }
         end
+    }
+
+    /// Refuses something that would have to survive a restart while the journal cannot take it:
+    /// otherwise its answer would wait until the disk has room again.
+    fn check_room(&self, survives: bool) -> Result<(), Error> {
+        if survives && !self.core.journal.takes_records() {
+            let reason = "no room on the disk for what is to survive a restart".to_owned();
+            return Err(Error::Invalid { reason });
+        }
+        Ok(())
     }
 
     /// Where the last of these entries ends, for who asks about something durable that is there:

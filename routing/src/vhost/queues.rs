@@ -43,6 +43,7 @@ impl VHost {
         }
         let policy = self.queue_policy(name, &options)?;
         let survives = options.durable && options.exclusive.is_none();
+        self.check_room(survives)?;
         let id = QueueId(self.core.ids.next());
         let entry = Entry::QueueDeclared {
             vhost: self.name.clone(),

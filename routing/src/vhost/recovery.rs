@@ -3,8 +3,6 @@
 //! Entries are applied in journal order on top of a checkpoint that may be newer than they are:
 //! each knows from identities and sequence numbers whether it has been applied already.
 
-mod commits;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
@@ -18,13 +16,13 @@ use crate::broker::Broker;
 use crate::delay::Delays;
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, Seq, SessionId};
-use crate::journal::{CommitId, DecodeError, Entry, Lsn, Role, decode};
+use crate::journal::{DecodeError, Entry, Lsn, decode};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
 use crate::pages::{LineId, PageError};
 use crate::queue::{Queue, Restored};
-use crate::session::Session;
+use crate::session::{Session, SessionState, Will};
 use crate::subscriber::SubscriptionOptions;
 use crate::time::Timestamp;
 
@@ -39,8 +37,11 @@ pub struct Recovery<'a> {
     bodies: HashMap<Lsn, Weak<Message>>,
     /// The page files of queues that there were.
     lines: HashMap<QueueId, Vec<LineId>>,
-    /// Commits whose end has not been seen.
-    open_commits: HashMap<CommitId, commits::OpenCommit>,
+    /// Messages that clients have received, and that were not in their queue yet when that was
+    /// read.
+    received: Vec<(QueueId, Seq)>,
+    /// Wills by session, durable or not.
+    wills: HashMap<SessionId, (Name, Will)>,
     /// Messages that are named but whose bodies could not be read.
     missing: u64,
 }
@@ -65,8 +66,9 @@ impl<'a> Recovery<'a> {
             delays: HashMap::new(),
             sessions: HashMap::new(),
             bodies: HashMap::new(),
-            open_commits: HashMap::new(),
             lines,
+            received: Vec::new(),
+            wills: HashMap::new(),
             missing: 0,
         }
     }
@@ -76,17 +78,8 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// When the record cannot be read: written by a newer version.
     pub fn apply(&mut self, record: Bytes, at: Lsn) -> Result<(), DecodeError> {
-        match Role::of(record) {
-            Role::Single(record) => {
-                let entry = decode(record, self.broker.origins())?;
-                self.apply_entry(entry, at);
-            }
-            Role::Part(commit, record) => {
-                let entry = decode(record, self.broker.origins())?;
-                self.apply_part(commit, entry, at);
-            }
-            Role::End(commit) => self.end_commit(commit),
-        }
+        let entry = decode(record, self.broker.origins())?;
+        self.apply_entry(entry, at);
         Ok(())
     }
 
@@ -96,10 +89,12 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// When page files lack what they must have.
     pub fn finish(mut self, now: Timestamp) -> Result<u64, PageError> {
-        self.undo_open_commits();
         self.broker
             .vhosts()
             .for_each(|vhost| vhost.topology.lock().is_recovering = false);
+        for (queue, seq) in std::mem::take(&mut self.received) {
+            self.restore_settled(queue, &[seq]);
+        }
         for queue in self.queues.values() {
             let lines = self.lines.remove(&queue.id).unwrap_or_default();
             queue.restore_cold(&lines)?;
@@ -107,8 +102,9 @@ impl<'a> Recovery<'a> {
         }
         self.delays.values().for_each(Delays::wake_up);
         let pages = &self.broker.core().paging.pages;
-        let left = self.lines.into_values().flatten();
+        let left = std::mem::take(&mut self.lines).into_values().flatten();
         left.for_each(|line| pages.drop_line(line));
+        self.restore_wills(now);
         for session in self.sessions.values() {
             if let Some(vhost) = session.vhost() {
                 match session.wait_for_return(now) {
@@ -163,20 +159,6 @@ impl<'a> Recovery<'a> {
             Entry::Retained { vhost, message } => {
                 if let Some(vhost) = self.broker.vhost(&vhost) {
                     vhost.retained.lock().put(&message);
-                }
-            }
-            Entry::Received {
-                session, packet_id, ..
-            } => {
-                if let Some(session) = self.sessions.get(&session) {
-                    session.with(|state| state.received.insert(packet_id));
-                }
-            }
-            Entry::Released {
-                session, packet_id, ..
-            } => {
-                if let Some(session) = self.sessions.get(&session) {
-                    session.with(|state| state.received.remove(&packet_id));
                 }
             }
             other => self.apply_queue(other),
@@ -386,7 +368,84 @@ impl<'a> Recovery<'a> {
                     vhost.remove_subscription(session.subscriber.id, &filter);
                 }
             }
+            other => self.apply_exchange(other),
+        }
+    }
+
+    /// Packets between a session's client and the gateway, and its will.
+    fn apply_exchange(&mut self, entry: Entry) {
+        match entry {
+            Entry::Received {
+                session, packet_id, ..
+            } => self.in_session(session, |state| {
+                state.received.insert(packet_id);
+            }),
+            Entry::Released {
+                session, packet_id, ..
+            } => self.in_session(session, |state| {
+                state.received.remove(&packet_id);
+            }),
+            Entry::Sent { session, sent, .. } => self.in_session(session, |state| {
+                state.recovered.restore_sent(&sent);
+            }),
+            Entry::SentReceived {
+                session,
+                packet_id,
+                seq,
+                ..
+            } => {
+                self.in_session(session, |state| {
+                    state.recovered.restore_received(packet_id, seq);
+                });
+                self.restore_received(session, seq);
+            }
+            Entry::SentDone {
+                session, packet_id, ..
+            } => self.in_session(session, |state| state.recovered.restore_done(packet_id)),
+            Entry::WillSet {
+                vhost,
+                session,
+                will,
+            } => {
+                self.broker.core().ids.skip(session.0);
+                self.wills.insert(session, (vhost, will));
+            }
+            Entry::WillCleared { session, .. } => {
+                self.wills.remove(&session);
+            }
             _ => {}
+        }
+    }
+
+    fn in_session(&self, id: SessionId, apply: impl FnOnce(&mut SessionState)) {
+        if let Some(session) = self.sessions.get(&id) {
+            session.with(apply);
+        }
+    }
+
+    /// A message that its client has received leaves its queue. In a checkpoint this stands before
+    /// the queue's messages: then it is done at the end.
+    fn restore_received(&mut self, session: SessionId, seq: Seq) {
+        let queue = self.sessions.get(&session);
+        let Some(queue) = queue.and_then(|session| session.queue()) else {
+            return;
+        };
+        if queue.wants(seq) {
+            self.received.push((queue.id, seq));
+        } else {
+            self.restore_settled(queue.id, &[seq]);
+        }
+    }
+
+    /// Every connection was lost with the earlier run. The will of a session that goes on waits
+    /// for its delay; others are published.
+    fn restore_wills(&mut self, now: Timestamp) {
+        for (id, (vhost, will)) in std::mem::take(&mut self.wills) {
+            if let Some(session) = self.sessions.get(&id) {
+                session.with(|state| state.will = Some(will));
+            } else if let Some(vhost) = self.broker.vhost(&vhost) {
+                vhost.publish_will(now, id, &will, &mut Wakes::default());
+            }
         }
     }
 
@@ -475,104 +534,5 @@ impl VHost {
             None => self.subscribe_filter(&session.subscriber, &parsed, options),
         }
         session.with(|state| state.subscriptions.insert(filter.clone(), options));
-    }
-
-    /// All durable things as entries, in an order in which they can be applied. Bodies stay in the
-    /// journal, but for those below `copy_below`, which are written anew first. Returns the
-    /// position from which on the journal is needed.
-    pub(crate) fn checkpoint(&self, copy_below: Lsn, entry: &mut dyn FnMut(&Entry)) -> Lsn {
-        let mut needed = copy_below;
-        let topology = self.topology.lock();
-        let table = self.table.load();
-        let vhost = || self.name.clone();
-        for exchange in table
-            .exchanges
-            .values()
-            .filter(|exchange| exchange.options.durable)
-        {
-            let (name, kind) = (exchange.name.clone(), exchange.kind);
-            let options = exchange.options.clone();
-            entry(&Entry::ExchangeDeclared {
-                vhost: vhost(),
-                name,
-                kind,
-                options,
-                delays: exchange.delays().map(|delays| delays.id),
-            });
-            if let Some(delays) = exchange.delays() {
-                needed = needed.min(delays.checkpoint(copy_below, entry));
-            }
-        }
-        let durable =
-            |queue: &&Arc<Queue>| queue.options.durable && queue.options.exclusive.is_none();
-        for queue in table.queues.values().filter(durable) {
-            let (id, name, options) = (queue.id, queue.name.clone(), queue.options.clone());
-            entry(&Entry::QueueDeclared {
-                vhost: vhost(),
-                id,
-                name,
-                options,
-            });
-        }
-        let bindings = topology.bindings_to.values().flatten();
-        for ((exchange, _), binding) in bindings {
-            if self.check_ends(exchange, binding) == Ok(true) {
-                let (exchange, binding) = (exchange.clone(), binding.clone());
-                entry(&Entry::Bound {
-                    vhost: vhost(),
-                    exchange,
-                    binding,
-                });
-            }
-        }
-        for session in topology
-            .sessions
-            .values()
-            .filter(|session| session.is_durable)
-        {
-            self.checkpoint_session(session, entry);
-        }
-        for queue in topology.queues_by_id.values().filter(durable) {
-            needed = needed.min(queue.checkpoint(copy_below, entry));
-        }
-        let retained = self.retained.lock().snapshot();
-        for message in retained.values() {
-            entry(&Entry::Retained {
-                vhost: vhost(),
-                message: Arc::clone(message),
-            });
-        }
-        needed
-    }
-
-    fn checkpoint_session(&self, session: &Session, entry: &mut dyn FnMut(&Entry)) {
-        let (vhost, id) = (&self.name, session.id);
-        let Some(queue) = session.queue() else { return };
-        session.with(|state| {
-            entry(&Entry::SessionOpened {
-                vhost: vhost.clone(),
-                id,
-                queue: queue.id,
-                client_id: session.client_id.clone(),
-                expiry_s: state.expiry_s,
-            });
-            for (filter, options) in &state.subscriptions {
-                let (filter, options) = (filter.clone(), *options);
-                entry(&Entry::Subscribed {
-                    vhost: vhost.clone(),
-                    session: id,
-                    filter,
-                    options,
-                });
-            }
-            for packet_id in &state.received {
-                let packet_id = *packet_id;
-                entry(&Entry::Received {
-                    vhost: vhost.clone(),
-                    session: id,
-                    packet_id,
-                });
-            }
-        });
     }
 }

@@ -87,16 +87,29 @@ impl VHost {
         if let Some(left) = left {
             self.finish_session(now, &left, wakes);
         }
-        let former_will = session.with(|state| {
+        let (former_will, had_will) = session.with(|state| {
             let has_owner = session.subscriber.outbox.owner().is_some();
             state.expiry_s = open.expiry_s;
             let former = std::mem::replace(&mut state.will, open.will.clone());
+            let had_will = former.is_some();
             // A resumed session cancels a delayed will `[MQTT-3.1.3-9]`, but a will without delay
             // of a connection that is taken over is sent.
-            former.filter(|will| is_present && has_owner && will.delay_s == 0)
+            let former = former.filter(|will| is_present && has_owner && will.delay_s == 0);
+            (former, had_will)
         });
         if let Some(will) = former_will {
-            self.publish(now, &will.message_at(now), wakes);
+            self.publish_will(now, session.id, &will, wakes);
+        } else if had_will {
+            self.note_no_will(session.id);
+        }
+        if let Some(will) = &open.will {
+            let (vhost, session, will) = (self.name.clone(), session.id, will.clone());
+            let entry = Entry::WillSet {
+                vhost,
+                session,
+                will,
+            };
+            self.append(&entry, Urgency::Lazy);
         }
         let credit = session.attach(
             now,
@@ -124,12 +137,13 @@ impl VHost {
         if !session.detach(now, connection, wakes) {
             return;
         }
-        session.with(|state| {
+        let cancelled = session.with(|state| {
             state.expiry_s = close.expiry_s.unwrap_or(state.expiry_s);
-            if !close.keep_will {
-                state.will = None;
-            }
+            state.will.take_if(|_| !close.keep_will)
         });
+        if cancelled.is_some() {
+            self.note_no_will(session.id);
+        }
         match session.wait_for_return(now) {
             None => self.end_session(now, session, wakes),
             Some(at) => self.set_session_timer(at, session),
@@ -238,7 +252,7 @@ impl VHost {
     pub(crate) fn session_due(&self, now: Timestamp, session: &Arc<Session>, wakes: &mut Wakes) {
         let due = session.due(now);
         if let Some(will) = due.will {
-            self.publish(now, &will.message_at(now), wakes);
+            self.publish_will(now, session.id, &will, wakes);
         }
         if due.has_expired {
             self.core.counters.session_expired();
@@ -363,8 +377,26 @@ impl VHost {
             session.subscriber.outbox.detach(owner);
         }
         if let Some(will) = ended.will {
-            self.publish(now, &will.message_at(now), wakes);
+            self.publish_will(now, session.id, &will, wakes);
         }
+    }
+
+    /// Publishes a will, once: what it led to and its end are journalled together.
+    pub(super) fn publish_will(
+        &self,
+        now: Timestamp,
+        session: SessionId,
+        will: &Will,
+        wakes: &mut Wakes,
+    ) {
+        let _group = self.core.group();
+        self.publish(now, &will.message_at(now), wakes);
+        self.note_no_will(session);
+    }
+
+    fn note_no_will(&self, session: SessionId) {
+        let vhost = self.name.clone();
+        self.append(&Entry::WillCleared { vhost, session }, Urgency::Lazy);
     }
 
     /// Gives messages of shared subscriptions that the session has not acknowledged to other

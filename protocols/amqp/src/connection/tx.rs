@@ -131,9 +131,6 @@ impl Channel {
             publishes, settled, ..
         } = std::mem::take(self.transaction()?);
         let core = Arc::clone(shared.vhost.core());
-        let (acked, dismissed): (Vec<_>, Vec<_>) = settled
-            .into_iter()
-            .partition(|(verdict, _)| *verdict == Verdict::Ack);
         let (published, end) = core.commit(|| {
             let published = publishes.iter().map(|publishing| {
                 // Looked up again: what was bound since the publish counts, an exchange that is
@@ -142,11 +139,9 @@ impl Channel {
                 route(shared, now, (publishing, to))
             });
             let published = published.collect::<Vec<_>>();
-            self.settle_all(shared, now, acked);
+            self.settle_all(shared, now, settled);
             published
         });
-        // What is rejected may die, which is a publish of its own.
-        self.settle_all(shared, now, dismissed);
         for (publishing, published) in publishes.iter().zip(&published) {
             self.return_unroutable(shared, publishing, published, out);
         }

@@ -19,6 +19,8 @@ pub(super) enum Answer {
     Refusal(Vec<u8>),
     /// PUBREC: the exchange goes on.
     Interim(EncodedAck),
+    /// PUBREL: the client has received a message, and that is noted.
+    Release(EncodedAck),
     /// SUBACK or UNSUBACK, and the retained values to send behind it.
     Packet(Vec<u8>, Vec<RetainedWalk>),
 }
@@ -29,7 +31,7 @@ impl Answer {
     fn is_leading(&self) -> bool {
         match self {
             Self::Interim(_) | Self::Packet(..) => true,
-            Self::Final(_) | Self::Refusal(_) => false,
+            Self::Final(_) | Self::Refusal(_) | Self::Release(_) => false,
         }
     }
 }
@@ -116,7 +118,7 @@ impl Flushed {
                 self.finals += 1;
                 out.put_slice(&packet);
             }
-            Answer::Interim(ack) => out.put_slice(ack.as_bytes()),
+            Answer::Interim(ack) | Answer::Release(ack) => out.put_slice(ack.as_bytes()),
             Answer::Packet(packet, retained) => {
                 out.put_slice(&packet);
                 self.retained.extend(retained);

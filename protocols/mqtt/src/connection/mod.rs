@@ -23,6 +23,7 @@ mod retained;
 mod rights;
 mod subscribe;
 mod topic_alias;
+mod withheld;
 
 use std::sync::Arc;
 

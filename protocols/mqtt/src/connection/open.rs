@@ -17,6 +17,7 @@ use super::publish_out::Sending;
 use super::retained::{Progress, RetainedWalk};
 use super::rights::Rights;
 use super::topic_alias::InboundAliases;
+use super::withheld::Withheld;
 use crate::counters::{Count, Tally};
 use crate::error::{Ended, Error, LimitExceeded, PeerMisbehaved};
 use crate::settings::Settings;
@@ -77,6 +78,10 @@ pub(super) struct Open {
     pub(super) retained: VecDeque<RetainedWalk>,
     /// Packet identifiers of messages from an earlier connection that are still to be sent again.
     pub(super) to_resend: VecDeque<u16>,
+    /// Packet identifiers that an earlier run of the gateway left to be released.
+    pub(super) to_release: Vec<u16>,
+    /// Messages of QoS 2 that are sent once it is durable under which identifiers.
+    pub(super) withheld: Withheld,
     /// Messages of this batch that the client has acknowledged.
     pub(super) settled: Vec<Seq>,
     /// A step of a re-authentication waits for the gateway.
@@ -103,11 +108,17 @@ impl Open {
         let vhost = Arc::clone(publisher.vhost());
         let rights = Rights::of(&client.identity, &vhost, &opened.session.client_id);
         let session = opened.session;
-        let (under_way, retained) = session.with(|state| {
+        let (under_way, recovered, to_release, retained) = session.with(|state| {
             let under_way = state.outgoing.iter().map(|sent| sent.packet_id);
             let under_way = under_way.collect::<VecDeque<u16>>();
-            (under_way, RetainedWalk::resume(&vhost, state))
+            let recovered = state.recovered.packet_ids().collect::<Vec<_>>();
+            let to_release = state.recovered.released.keys().copied().collect();
+            let retained = RetainedWalk::resume(&vhost, state);
+            (under_way, recovered, to_release, retained)
         });
+        // What the session's last connection noted may not be durable yet.
+        let vhost_end = session.is_durable.then(|| vhost.core().journal_end());
+        let in_use = under_way.iter().chain(&recovered).copied();
         Self {
             version: client.version,
             keep_alive: KeepAlive::new(client.keep_alive_secs, settings.packet_timeout_ms, now),
@@ -122,9 +133,11 @@ impl Open {
             publisher,
             answers: Answers::default(),
             unacknowledged: 0,
-            packet_ids: PacketIds::resume(under_way.iter().copied()),
+            packet_ids: PacketIds::resume(in_use),
             retained: retained.into(),
+            withheld: Withheld::until(vhost_end),
             to_resend: under_way,
+            to_release,
             settled: Vec::new(),
             is_authenticating: false,
             is_challenged: false,
@@ -233,6 +246,7 @@ impl Open {
         self.resend(now, out);
         self.take_deliveries(now, out)?;
         self.flush_answers(out);
+        self.send_withheld(now, out);
         while self.send_retained(now, out) == Progress::Queued {
             self.take_deliveries(now, out)?;
         }
@@ -259,7 +273,7 @@ impl Open {
         }
     }
 
-    fn settle(&mut self, now: Timestamp) {
+    pub(super) fn settle(&mut self, now: Timestamp) {
         if let Some(queue) = self.session.queue()
             && !self.settled.is_empty()
         {
@@ -326,7 +340,7 @@ impl Open {
                     Item::Event(Event::ConsumerCancelled { .. }) => {}
                 }
             }
-            Ok(standing)
+            self.note_withheld(now, state).map(|()| standing)
         });
         self.items = items;
         outcome

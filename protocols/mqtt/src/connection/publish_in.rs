@@ -4,6 +4,8 @@
 //! is remembered until PUBREL, so that a repetition is not handed on again (MQTT 5 figure 4-3,
 //! method A). PUBREC leaves when both are durable.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use routing::table::BUS;
 use routing::{KeyForm, Lsn, OutBuf, Timestamp, reply};
@@ -51,6 +53,10 @@ impl Open {
             return Ok(());
         }
         self.take_receive_quota()?;
+        // The message and its identifier are remembered together: with one of them alone, a
+        // repetition after a crash would be handed on again, or swallowed.
+        let vhost = Arc::clone(&self.vhost);
+        let group = (publish.qos == Qos::ExactlyOnce).then(|| vhost.core().group());
         let accepted = self.accept(now, publish, &topic);
         if accepted.reason == ReasonCode::QUOTA_EXCEEDED && self.version != Version::V5 {
             // 3.x has no negative acknowledgement, and a positive one would be a lie.
@@ -64,7 +70,9 @@ impl Open {
             let puback = self.final_answer(ack, PacketType::Puback);
             self.answers.push(accepted.lsn, puback);
         } else {
-            self.answer_exactly_once(ack, accepted.lsn, out);
+            let (lsn, answer) = self.answer_exactly_once(ack, accepted.lsn);
+            drop(group);
+            self.answer(lsn, answer, out);
         }
         Ok(())
     }
@@ -82,15 +90,14 @@ impl Open {
         self.answer(noted.lsn, answer, out);
     }
 
-    fn answer_exactly_once(&mut self, ack: Ack, lsn: Option<Lsn>, out: &mut OutBuf) {
+    fn answer_exactly_once(&self, ack: Ack, lsn: Option<Lsn>) -> (Option<Lsn>, Answer) {
         if ack.reason.is_failure() && self.version == Version::V5 {
-            let pubrec = self.final_answer(ack, PacketType::Pubrec);
-            return self.answer(lsn, pubrec, out);
+            return (lsn, self.final_answer(ack, PacketType::Pubrec));
         }
         // After the message: without it, a remembered identifier would swallow the repetition.
         let noted = self.session.receive(ack.packet_id.get());
         let pubrec = ack.encode(PacketType::Pubrec, self.version);
-        self.answer(noted.lsn.or(lsn), Answer::Interim(pubrec), out);
+        (noted.lsn.or(lsn), Answer::Interim(pubrec))
     }
 
     /// The end of an exchange, with words if it failed and they are wanted and fit.

@@ -8,13 +8,14 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use routing::session::{Outgoing, SessionState};
-use routing::{Delivery, Matched, Message, OutBuf, Seq, Source, Timestamp, WireForm};
+use routing::session::{NoRoom, Outgoing, SessionState};
+use routing::{Delivery, Lsn, Matched, Message, OutBuf, Seq, Source, Timestamp, WireForm};
 
+use super::answers::Answer;
 use super::open::{Client, Open};
 use super::topic_alias::{OutboundAliases, TopicForm};
 use crate::counters::{Count, Tally};
-use crate::error::{Error, PeerMisbehaved};
+use crate::error::{Error, LimitExceeded, PeerMisbehaved};
 use crate::translate;
 use crate::wire::property::Property;
 use crate::wire::{Ack, PacketType, PublishHead, Qos, Reader, Version};
@@ -22,12 +23,24 @@ use crate::wire::{Ack, PacketType, PublishHead, Qos, Reader, Version};
 /// Payloads from this size on are not copied into the shared encoded form.
 const SHARED_PAYLOAD_BYTES_MAX: usize = 4096;
 
+/// What a PUBREC is about.
+#[derive(Debug)]
+enum Received {
+    /// A message under way; its place if this is the first PUBREC for it.
+    Known(Option<Seq>),
+    /// A message that the client does not want.
+    Refused(Outgoing),
+    /// A message of an earlier run of the gateway that is still to be sent again.
+    Early,
+    Unknown,
+}
+
 /// How a delivery is marked.
 #[derive(Clone, Copy, Debug, Default)]
-struct Marks {
-    qos: Qos,
-    packet_id: Option<NonZeroU16>,
-    dup: bool,
+pub(super) struct Marks {
+    pub(super) qos: Qos,
+    pub(super) packet_id: Option<NonZeroU16>,
+    pub(super) dup: bool,
 }
 
 /// Encodes deliveries for one client.
@@ -58,10 +71,27 @@ impl Open {
         };
         let seq = seq_of(&delivery);
         let is_expired = delivery.message.is_expired(now);
+        if let Some(seq) = seq
+            && let Some(packet_id) = self.former_id(state, seq, out)
+        {
+            return self.send_again(now, state, (packet_id, seq, delivery), out);
+        }
         let packet_id = match seq {
             Some(_) if !is_expired && qos != Qos::AtMostOnce => self.packet_ids.take(),
             _ => None,
         };
+        if let (Some(seq), Some(packet_id)) = (seq, packet_id)
+            && qos == Qos::ExactlyOnce
+            && self.session.is_durable
+        {
+            let packet_id = packet_id.get();
+            self.withheld.note(packet_id, seq);
+            return state.outgoing.push_back(Outgoing {
+                packet_id,
+                delivery,
+                is_released: false,
+            });
+        }
         let marks = Marks {
             qos,
             packet_id,
@@ -88,8 +118,12 @@ impl Open {
     /// Sends again what an earlier connection of this session had under way, as many as the client
     /// takes at once; the rest follows as it acknowledges. \[MQTT-4.4.0-1\]
     pub(super) fn resend(&mut self, now: Timestamp, out: &mut OutBuf) {
-        if self.to_resend.is_empty() {
+        let is_idle = self.to_resend.is_empty() && self.to_release.is_empty();
+        if is_idle || !self.may_resend() {
             return;
+        }
+        for packet_id in std::mem::take(&mut self.to_release) {
+            self.put_pubrel(packet_id, out);
         }
         let session = Arc::clone(&self.session);
         session.with(|state| {
@@ -115,8 +149,7 @@ impl Open {
             return;
         };
         if sent.is_released {
-            let pubrel = Ack::success(packet_id).encode(PacketType::Pubrel, self.version);
-            return out.put_slice(pubrel.as_bytes());
+            return self.put_pubrel(packet_id.get(), out);
         }
         let marks = Marks {
             qos: qos_of(sent),
@@ -152,8 +185,10 @@ impl Open {
             })
         });
         match found {
-            // Unknown: acknowledged twice, or by an earlier connection.
-            None => Ok(()),
+            None => {
+                self.finish_released(packet_id);
+                Ok(())
+            }
             Some(None) => Err(PeerMisbehaved::AckOfWrongKind.into()),
             Some(Some(done)) => {
                 self.finish_outgoing(&done);
@@ -166,34 +201,84 @@ impl Open {
     pub(super) fn handle_pubrec(&mut self, ack: Ack, out: &mut OutBuf) -> Result<(), Error> {
         let packet_id = ack.packet_id.get();
         let is_refused = ack.reason.is_failure();
-        let refused = self.session.with(|state| {
+        let received = self.session.with(|state| {
             let Some(index) = position(state, packet_id) else {
-                return Ok(None);
+                let is_recovered = state.recovered.sent.values().any(|id| *id == packet_id);
+                return Ok(if is_recovered {
+                    Received::Early
+                } else {
+                    Received::Unknown
+                });
             };
             let Some(sent) = state.outgoing.get_mut(index) else {
-                return Ok(None);
+                return Ok(Received::Unknown);
             };
             if qos_of(sent) != Qos::ExactlyOnce {
                 return Err(PeerMisbehaved::AckOfWrongKind);
             }
             if is_refused {
-                return Ok(state.outgoing.remove(index));
+                let refused = state.outgoing.remove(index);
+                return Ok(refused.map_or(Received::Unknown, Received::Refused));
             }
-            sent.is_released = true;
-            Ok(None)
+            let is_first = !std::mem::replace(&mut sent.is_released, true);
+            Ok(Received::Known(seq_of(&sent.delivery).filter(|_| is_first)))
         })?;
-        if let Some(refused) = refused {
-            self.finish_outgoing(&refused);
-        } else if !is_refused {
-            // An unknown identifier is answered too: the message was settled long ago.
-            let pubrel = Ack::success(ack.packet_id).encode(PacketType::Pubrel, self.version);
-            self.tally.count(Count::PacketsOut, 1);
-            out.put_slice(pubrel.as_bytes());
+        let pubrel = Ack::success(ack.packet_id).encode(PacketType::Pubrel, self.version);
+        match received {
+            Received::Refused(refused) => self.finish_outgoing(&refused),
+            // It is sent again under this identifier, and the client answers again.
+            Received::Early => {}
+            Received::Unknown if is_refused => {}
+            // The message was settled long ago.
+            Received::Unknown => self.put_pubrel(packet_id, out),
+            Received::Known(news) => {
+                let lsn = self.note_received(packet_id, news)?;
+                self.answer(lsn, Answer::Release(pubrel), out);
+            }
         }
         Ok(())
     }
 
-    fn finish_outgoing(&mut self, done: &Outgoing) {
+    /// Where it is durable that the client has received a message; `news` is the message, if this
+    /// was not known.
+    fn note_received(&self, packet_id: u16, news: Option<Seq>) -> Result<Option<Lsn>, Error> {
+        match news {
+            Some(seq) => {
+                let noted = self.session.note_sent_received(packet_id, seq);
+                noted.map_err(|NoRoom| LimitExceeded::Storage.into())
+            }
+            None => {
+                let is_durable = self.session.is_durable;
+                Ok(is_durable.then(|| self.vhost.core().journal_end()))
+            }
+        }
+    }
+
+    /// PUBCOMP of what an earlier run of the gateway had sent; anything else was acknowledged
+    /// before.
+    fn finish_released(&mut self, packet_id: u16) {
+        let released = self
+            .session
+            .with(|state| state.recovered.released.remove(&packet_id));
+        if released.is_some() {
+            self.packet_ids.free(packet_id);
+            self.session.note_sent_done(packet_id);
+            self.credit.put_back(1);
+        }
+    }
+
+    pub(super) fn put_pubrel(&mut self, packet_id: u16, out: &mut OutBuf) {
+        if let Some(packet_id) = NonZeroU16::new(packet_id) {
+            let pubrel = Ack::success(packet_id).encode(PacketType::Pubrel, self.version);
+            self.tally.count(Count::PacketsOut, 1);
+            out.put_slice(pubrel.as_bytes());
+        }
+    }
+
+    pub(super) fn finish_outgoing(&mut self, done: &Outgoing) {
+        if qos_of(done) == Qos::ExactlyOnce {
+            self.session.note_sent_done(done.packet_id);
+        }
         self.packet_ids.free(done.packet_id);
         self.to_resend
             .retain(|packet_id| *packet_id != done.packet_id);
@@ -204,13 +289,13 @@ impl Open {
 
     /// Gives the credit back at once and settles at the end of the batch: the queue wants the two
     /// in this order.
-    fn settle_one(&mut self, seq: Seq) {
+    pub(super) fn settle_one(&mut self, seq: Seq) {
         self.credit.put_back(1);
         self.settled.push(seq);
     }
 }
 
-fn position(state: &SessionState, packet_id: u16) -> Option<usize> {
+pub(super) fn position(state: &SessionState, packet_id: u16) -> Option<usize> {
     // Clients acknowledge in order, so it is nearly always the first.
     state
         .outgoing
@@ -218,14 +303,14 @@ fn position(state: &SessionState, packet_id: u16) -> Option<usize> {
         .position(|sent| sent.packet_id == packet_id)
 }
 
-fn seq_of(delivery: &Delivery) -> Option<Seq> {
+pub(super) fn seq_of(delivery: &Delivery) -> Option<Seq> {
     match &delivery.source {
         Source::Queue(from) => Some(from.seq),
         Source::Subscription(_) => None,
     }
 }
 
-fn qos_of(sent: &Outgoing) -> Qos {
+pub(super) fn qos_of(sent: &Outgoing) -> Qos {
     match &sent.delivery.source {
         Source::Queue(from) => translate::qos_out(from.qos),
         Source::Subscription(_) => Qos::AtMostOnce,
@@ -261,7 +346,13 @@ impl Sending {
     }
 
     /// Appends a PUBLISH; false if it is larger than the client takes.
-    fn put(&mut self, now: Timestamp, delivery: &Delivery, marks: Marks, out: &mut OutBuf) -> bool {
+    pub(super) fn put(
+        &mut self,
+        now: Timestamp,
+        delivery: &Delivery,
+        marks: Marks,
+        out: &mut OutBuf,
+    ) -> bool {
         let is_put = self.put_publish(now, delivery, marks, out);
         if is_put {
             self.tally.count(Count::PacketsOut, 1);

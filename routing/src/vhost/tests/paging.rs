@@ -196,8 +196,9 @@ impl History {
         let records = self.journal.records();
         let below = records.get(records.len() / 2).map_or(Lsn(0), |(at, _)| *at);
         let mut parts = Vec::new();
-        self.broker
-            .checkpoint(below, &mut |part| parts.push(Bytes::copy_from_slice(part)));
+        self.broker.checkpoint(below, below, &mut |part| {
+            parts.push(Bytes::copy_from_slice(part));
+        });
         self.checkpoint = Some((records.len(), parts));
     }
 

@@ -197,3 +197,44 @@ fn a_quorum_queue_has_a_delivery_limit_unless_it_says_otherwise() {
     assert_eq!(limit(&[("x-delivery-limit", Value::I32(3))]), Some(3));
     assert_eq!(limit(&[("x-delivery-limit", Value::I32(-1))]), None);
 }
+
+/// A journal that takes nothing.
+#[derive(Debug)]
+struct FullJournal;
+
+impl crate::Journal for FullJournal {
+    fn append(&self, _: &[&[u8]], _: Urgency) -> Appended {
+        Appended::REFUSED
+    }
+
+    fn durable(&self) -> Lsn {
+        Lsn(0)
+    }
+
+    fn has_room(&self) -> bool {
+        false
+    }
+
+    fn takes_records(&self) -> bool {
+        false
+    }
+
+    fn read(&self, _: Lsn) -> Option<Bytes> {
+        None
+    }
+}
+
+#[test]
+fn what_cannot_be_journalled_is_refused_instead_of_waiting_for_ever() {
+    let settings = Settings::default();
+    let full = Broker::new(settings, Arc::new(FullJournal), vec![], Box::new(|| {}));
+    let vhost = full.vhost("/").unwrap();
+    let durable = QueueOptions {
+        durable: true,
+        ..QueueOptions::default()
+    };
+    let declare = |options| vhost.declare_queue(NOW, ConnectionId(1), &"q".into(), options);
+    assert!(matches!(declare(durable), Err(Error::Invalid { .. })));
+    assert!(vhost.queue("q").is_err());
+    assert!(declare(QueueOptions::default()).is_ok(), "transient");
+}

@@ -274,6 +274,10 @@ impl Journal for GatedJournal {
         }
     }
 
+    fn end(&self) -> Lsn {
+        Lsn(Self::end(self))
+    }
+
     fn durable(&self) -> Lsn {
         Lsn(self.durable.load(Ordering::SeqCst))
     }

@@ -1,11 +1,12 @@
 //! Acknowledgements wait for the journal.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use routing::journal::Appended;
-use routing::{Broker, Journal, Lsn, Urgency};
+use routing::vhost::Recovery;
+use routing::{Broker, Journal, Lsn, Timestamp, Urgency};
 
 use super::support::{Bench, Client};
 use crate::wire::hex::hex;
@@ -13,20 +14,47 @@ use crate::{ORIGIN, VOUCHED_ORIGIN};
 
 /// A journal whose durable position moves when it is told to.
 #[derive(Debug, Default)]
-struct SlowJournal {
-    end: AtomicU64,
+pub(super) struct SlowJournal {
+    records: Mutex<Vec<(Lsn, Bytes)>>,
     durable: AtomicU64,
     is_full: AtomicBool,
 }
 
+impl SlowJournal {
+    fn end(&self) -> Lsn {
+        let records = self.records.lock().unwrap();
+        records
+            .last()
+            .map_or(Lsn(0), |(at, last)| Lsn(at.0 + last.len() as u64))
+    }
+
+    /// The journal that a crash leaves, and a broker on it.
+    pub(super) fn crash(&self, now: Timestamp) -> (Bench, Arc<Self>) {
+        let durable = self.durable.load(Ordering::Relaxed);
+        let mut records = self.records.lock().unwrap().clone();
+        records.retain(|(at, record)| at.0 + record.len() as u64 <= durable);
+        let journal = Arc::new(Self {
+            records: Mutex::new(records.clone()),
+            durable: AtomicU64::new(durable),
+            is_full: AtomicBool::default(),
+        });
+        let bench = bench(&journal);
+        let mut recovery = Recovery::new(&bench.broker);
+        for (at, record) in records {
+            recovery.apply(record, at).unwrap();
+        }
+        assert_eq!(recovery.finish(now), Ok(0));
+        (bench, journal)
+    }
+}
+
 impl Journal for SlowJournal {
     fn append(&self, record: &[&[u8]], _: Urgency) -> Appended {
-        let bytes: usize = record.iter().map(|part| part.len()).sum();
-        let start = self.end.fetch_add(bytes as u64, Ordering::Relaxed);
-        Appended {
-            start: Lsn(start),
-            end: Lsn(start + bytes as u64),
-        }
+        let record = Bytes::from(record.concat());
+        let start = self.end();
+        let end = Lsn(start.0 + record.len() as u64);
+        self.records.lock().unwrap().push((start, record));
+        Appended { start, end }
     }
 
     fn durable(&self) -> Lsn {
@@ -37,26 +65,36 @@ impl Journal for SlowJournal {
         !self.is_full.load(Ordering::Relaxed)
     }
 
-    fn read(&self, _: Lsn) -> Option<Bytes> {
-        None
+    fn end(&self) -> Lsn {
+        Self::end(self)
+    }
+
+    fn read(&self, at: Lsn) -> Option<Bytes> {
+        let records = self.records.lock().unwrap();
+        let found = records.iter().find(|(start, _)| *start == at);
+        found.map(|(_, record)| record.clone())
     }
 }
 
-fn slow() -> (Bench, Arc<SlowJournal>) {
+pub(super) fn slow() -> (Bench, Arc<SlowJournal>) {
     let journal = Arc::new(SlowJournal::default());
+    (bench(&journal), journal)
+}
+
+fn bench(journal: &Arc<SlowJournal>) -> Bench {
     let broker = Broker::new(
         routing::Settings::default(),
-        Arc::clone(&journal) as Arc<dyn Journal>,
+        Arc::clone(journal) as Arc<dyn Journal>,
         vec![&ORIGIN, &VOUCHED_ORIGIN],
         Box::new(|| {}),
     );
-    (Bench::with(broker), journal)
+    Bench::with(broker)
 }
 
-fn sync(bench: &Bench, journal: &SlowJournal) {
-    let end = journal.end.load(Ordering::Relaxed);
-    journal.durable.store(end, Ordering::Relaxed);
-    bench.broker.handle_durable(Lsn(end));
+pub(super) fn sync(bench: &Bench, journal: &SlowJournal) {
+    let end = journal.end();
+    journal.durable.store(end.0, Ordering::Relaxed);
+    bench.broker.handle_durable(end);
 }
 
 /// A durable session that subscribes to `t` and is away.

@@ -4,6 +4,7 @@
 mod allocations;
 mod authenticate;
 mod connect;
+mod crash;
 mod deliver;
 mod durability;
 mod limits;
