@@ -3,8 +3,6 @@
 A publisher and a subscriber keep their sessions; the gateway is killed at a random moment of the traffic and
 started again. Then: every message that the publisher saw settled has arrived, one of QoS 2 exactly once, and each
 QoS in its order. `SESSION_ROUNDS` says how often (10 if it says nothing; 100 for a thorough run).
-
-It runs when it is named, and fails: identifiers of QoS 2 deliveries are not journalled (docs/mqtt.md).
 """
 
 import os

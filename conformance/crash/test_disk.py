@@ -115,6 +115,41 @@ def mounted(tmp_path):
         subprocess.run(["umount", "-q", str(place)], check=False, stderr=subprocess.DEVNULL)
 
 
+def test_a_full_disk_holds_publishers_up_until_there_is_room(tmp_path, mounted):
+    place = mounted("disk", "-t", "tmpfs", "-o", "size=16m", "tmpfs")
+    gateway = Gateway(tmp_path, SMALL, place / "data").start()
+    total = 200_000
+    try:
+        Raw(gateway.port("amqp")).declare("q")
+        flood = Flood(gateway, total)
+        first = wait_until_held(flood)
+        assert 0 < first < total, "the disk did not fill"
+        assert gateway.is_running(), gateway.log_tail()
+        consumer = Consumer(gateway.port("amqp"), "q", body_bytes=BODY_BYTES)
+        _, numbers = consumer.take(total)
+        assert numbers == list(range(total))
+        assert flood.finish() == total and flood.publisher.refused == 0
+        consumer.close()
+        gateway.kill()
+        gateway.start()
+        # What was acknowledged last may come again; nothing else does.
+        left = read_all(gateway)
+        assert left == list(range(total - len(left), total)) and len(left) < 1000, len(left)
+        gateway.stop()
+    finally:
+        gateway.kill()
+    print(f"full after {first} messages; all {total} came through")
+
+
+def wait_until_held(flood: Flood) -> int:
+    """Waits until the publisher gets on no more; how far it got."""
+    before, now = -1, flood.publisher.confirmed
+    while before != now:
+        time.sleep(1.5)
+        before, now = now, flood.publisher.confirmed
+    return now
+
+
 def test_what_was_confirmed_before_a_power_cut_is_there_after_it(tmp_path, mounted):
     chance = random.Random(3)
     image = tmp_path / "image"
