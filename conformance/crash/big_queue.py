@@ -87,7 +87,8 @@ def main() -> None:
         taken = 0
         while taken < done:
             took, numbers = consumer.take(step)
-            assert numbers == list(range(taken, taken + step)), "lost or out of order"
+            wrong = next((at for at, number in enumerate(numbers) if number != taken + at), None)
+            assert wrong is None, f"lost or out of order: {numbers[wrong - 2:wrong + 6]} behind {taken + wrong - 1}"
             taken += step
             peak = max(peak, gateway.memory_mb())
             say(f"big queue, consume, {done - taken} left", step / took, f"{gateway.memory_mb()} MB")

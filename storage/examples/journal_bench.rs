@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = arguments.next().map_or(Ok(1.0), |text| text.parse())?;
     let limit = Duration::from_secs_f64(seconds);
     std::fs::create_dir_all(&dir)?;
-    report("window | kind    | records/s best (median) | commit p50, p99 of the best | group");
+    report("window | kind    | records/s best (median) | p50, p99 of the best | group");
     for window in [1, 64, 512] {
         for (kind, run) in [
             ("bare", bare as fn(&Path, usize, Duration) -> _),
@@ -61,7 +61,8 @@ fn print(window: usize, kind: &str, mut runs: Vec<Run>) {
             group,
         } = best;
         report(&format!(
-            "{window:6} | {kind:7} | {records_per_second:11.0} ({median:9.0}) | {p50:?}, {p99:?} | {group:.1}"
+            "{window:6} | {kind:7} | {records_per_second:11.0} ({median:9.0}) | {p50:?}, {p99:?} | \
+             {group:.1}"
         ));
     }
 }

@@ -36,6 +36,7 @@ mod committer;
 mod error;
 mod files;
 mod format;
+mod groups;
 mod journal;
 mod lsn;
 mod pages;

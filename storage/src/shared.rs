@@ -1,13 +1,13 @@
 //! What the journal's handles and its two threads share. Separate from the handle so that tests
 //! can drive the committer by hand, one step at a time.
 //!
-//! Locks: `groups` (open groups, and the taking of frames), `tail` (appenders and committer, memory copies only), `moved` (waiters), `live` (the
-//! segment map), `checkpoints` (held while one is written). None is taken under another, except
-//! all under `checkpoints`, `tail` under `groups`, the pool's list of ready segments under `tail`, and its list of
-//! retired ones under `live`.
+//! Locks: `groups` (open groups, and the taking of frames), `tail` (appenders and committer,
+//! memory copies only), `moved` (waiters), `live` (the segment map), `checkpoints` (held while one
+//! is written). None is taken under another, except all under `checkpoints`, `tail` under
+//! `groups`, the pool's list of ready segments under `tail`, and its list of retired ones under
+//! `live`.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -21,25 +21,17 @@ use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Refused};
 use crate::files::Files;
 use crate::format::{self, FRAME_HEADER_BYTES, LogId, RECORD_HEADER_BYTES};
+use crate::groups::Groups;
 use crate::lsn::{Appended, Lsn, u64_from, usize_from};
 use crate::segment::{Pool, Segment};
 use crate::settings::{Settings, SyncPolicy};
-use crate::stats::{Counters, Health, Stats, Stopwatch};
-use crate::tail::{Frame, Phase, RESERVE_SEGMENTS, Tail, Urgency, Waiting};
+use crate::stats::{Counters, Health, Stats};
+use crate::tail::{Phase, RESERVE_SEGMENTS, Tail, Urgency, Waiting};
 
 /// How long lazy records wait for company, and how soon an idle log is sealed.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a commit waits for a batch to end: what a thousand appends take.
-const GATHER_MAX: Duration = Duration::from_micros(200);
-/// How long the committer looks out for work before it sleeps: about what waking takes.
-const SPIN_MAX: Duration = Duration::from_micros(20);
 /// First read of a record: most are smaller, and a page is the least a disk reads.
 const READ_AHEAD_BYTES: usize = 4096;
-
-thread_local! {
-    /// This thread is in a batch: see [`Shared::begin_batch`].
-    static IN_BATCH: Cell<bool> = const { Cell::new(false) };
-}
 
 type Callback = Box<dyn Fn(Lsn) + Send + Sync>;
 
@@ -53,12 +45,12 @@ pub(crate) struct Shared {
     /// [`Checkpoints::floor`], readable while a checkpoint is being written.
     floor: AtomicU64,
     pub(crate) counters: Counters,
-    /// Threads that are about to append more: see [`Shared::gather`].
-    batches: AtomicUsize,
+    /// Threads that have appended something and may append more: see [`Shared::gather`].
+    pub(crate) batches: AtomicUsize,
     /// Somebody asks for a commit; readable without the tail.
-    is_wanted: AtomicBool,
+    pub(crate) is_wanted: AtomicBool,
     /// How many groups are open; a signal for when there are none, and for when frames are taken.
-    groups: (Mutex<Groups>, Condvar),
+    pub(crate) groups: (Mutex<Groups>, Condvar),
     tail: Mutex<Tail>,
     /// Signals the committer.
     work: Condvar,
@@ -100,14 +92,6 @@ pub(crate) struct Parts {
     pub(crate) lock: Box<dyn Any + Send + Sync>,
 }
 
-/// Whether frames may be taken for writing.
-#[derive(Debug, Default)]
-struct Groups {
-    open: usize,
-    /// The committer waits for the open ones; no further one begins.
-    is_taking: bool,
-}
-
 /// What the committer is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -117,7 +101,7 @@ pub(crate) enum Work {
     Abandon,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic under one of these locks is on the committer, which aborts, or a bug in a copy of
     // bytes, after which the data is still whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -167,14 +151,13 @@ impl Shared {
         let body_crc = format::body_crc(parts);
         let mut tail = self.tail();
         let appended = tail.append(parts, (len, body_crc), urgency, || self.pool.room())?;
-        // At the end of this thread's batch: until then the committer would only get in the way.
-        if !IN_BATCH.get() {
+        if !self.is_in_batch() {
             self.wake_committer(tail);
         }
         Ok(appended)
     }
 
-    fn wake_committer(&self, mut tail: MutexGuard<'_, Tail>) {
+    pub(crate) fn wake_committer(&self, mut tail: MutexGuard<'_, Tail>) {
         if tail.wants_commit {
             self.is_wanted.store(true, Ordering::Release);
         }
@@ -190,76 +173,11 @@ impl Shared {
         }
     }
 
-    /// Begins a group: everything that is appended until its end is written at once.
-    pub(crate) fn begin_group(&self) {
-        let groups = lock(&self.groups.0);
-        let mut groups = self
-            .groups
-            .1
-            .wait_while(groups, |groups| groups.is_taking)
-            .unwrap_or_else(PoisonError::into_inner);
-        groups.open += 1;
-    }
-
-    /// Ends a group.
-    pub(crate) fn end_group(&self) {
-        let mut groups = lock(&self.groups.0);
-        groups.open = groups.open.saturating_sub(1);
-        if groups.open == 0 && groups.is_taking {
-            self.groups.1.notify_all();
-        }
-    }
-
     /// Asks for a commit of what waits; see [`crate::Journal::hasten`].
     pub(crate) fn hasten(&self) {
         let mut tail = self.tail();
         tail.wants_commit |= tail.has_frames();
         self.wake_committer(tail);
-    }
-
-    /// Begins a batch: this thread is about to append several records.
-    pub(crate) fn begin_batch(&self) {
-        IN_BATCH.set(true);
-        self.batches.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Ends a batch.
-    pub(crate) fn end_batch(&self) {
-        IN_BATCH.set(false);
-        self.batches.fetch_sub(1, Ordering::AcqRel);
-        self.wake_committer(self.tail());
-    }
-
-    /// Waits, shortly, for who is about to append more: a commit of the first record alone would
-    /// keep the others waiting for two syncs.
-    pub(crate) fn gather(&self) {
-        let watch = Stopwatch::start();
-        while self.batches.load(Ordering::Acquire) > 0 && watch.elapsed() < GATHER_MAX {
-            std::hint::spin_loop();
-        }
-    }
-
-    /// Looks out for the next commit for a moment before sleeping: under load it is asked for
-    /// sooner than a sleeping thread wakes.
-    pub(crate) fn spin(&self) {
-        let watch = Stopwatch::start();
-        while !self.is_wanted.load(Ordering::Acquire) && watch.elapsed() < SPIN_MAX {
-            std::hint::spin_loop();
-        }
-    }
-
-    /// Takes everything laid out so far, between groups; see [`Tail::take`].
-    pub(crate) fn take_frames(&self) -> (Vec<Frame>, bool) {
-        let mut groups = lock(&self.groups.0);
-        groups.is_taking = true;
-        let waited = self.groups.1.wait_while(groups, |groups| groups.open > 0);
-        let mut groups = waited.unwrap_or_else(PoisonError::into_inner);
-        self.is_wanted.store(false, Ordering::Release);
-        let taken = self.tail().take();
-        groups.is_taking = false;
-        drop(groups);
-        self.groups.1.notify_all();
-        taken
     }
 
     /// Waits for something to do. `is_idle`: without new records there is nothing to do.

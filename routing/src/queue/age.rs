@@ -10,43 +10,59 @@ use crate::time::Timestamp;
 /// Samples are this far apart at least: what an age may be too high by.
 const RESOLUTION_MS: u64 = 1000;
 
-/// Beyond this, every second one is forgotten: the error grows with the age.
+/// Beyond this, every second one is forgotten and they are twice as far apart from then on.
 const SAMPLES_MAX: usize = 64;
 
 /// Numbers and when they were given out, both rising.
-#[derive(Debug, Default)]
-pub(super) struct Ages(VecDeque<(Seq, Timestamp)>);
+#[derive(Debug)]
+pub(super) struct Ages {
+    samples: VecDeque<(Seq, Timestamp)>,
+    step_ms: u64,
+}
+
+impl Default for Ages {
+    fn default() -> Self {
+        Self {
+            samples: VecDeque::new(),
+            step_ms: RESOLUTION_MS,
+        }
+    }
+}
 
 impl Ages {
     /// A message comes in.
     pub(super) fn note(&mut self, seq: Seq, now: Timestamp) {
-        let last = self.0.back();
-        if last.is_some_and(|(_, at)| now < at.plus_ms(RESOLUTION_MS)) {
+        let last = self.samples.back();
+        if last.is_some_and(|(_, at)| now < at.plus_ms(self.step_ms)) {
             return;
         }
-        if self.0.len() >= SAMPLES_MAX {
+        if self.samples.len() >= SAMPLES_MAX {
             let mut is_kept = false;
-            self.0.retain(|_| {
+            self.samples.retain(|_| {
                 is_kept = !is_kept;
                 is_kept
             });
+            self.step_ms *= 2;
         }
-        self.0.push_back((seq, now));
+        self.samples.push_back((seq, now));
     }
 
     /// What there was before a start counts from the start.
     pub(super) fn begin(&mut self, now: Timestamp) {
-        if self.0.is_empty() {
-            self.0.push_back((Seq(0), now));
+        if self.samples.is_empty() {
+            self.samples.push_back((Seq(0), now));
         }
     }
 
     /// When a message that is still here came, at the earliest.
     fn since(&mut self, seq: Seq) -> Option<Timestamp> {
-        while self.0.get(1).is_some_and(|(later, _)| *later <= seq) {
-            self.0.pop_front();
+        while self.samples.get(1).is_some_and(|(later, _)| *later <= seq) {
+            self.samples.pop_front();
         }
-        self.0.front().map(|(_, at)| *at)
+        if self.samples.len() <= 1 {
+            self.step_ms = RESOLUTION_MS;
+        }
+        self.samples.front().map(|(_, at)| *at)
     }
 }
 
@@ -97,7 +113,7 @@ mod tests {
         for s in 0..end {
             ages.note(Seq(s), Timestamp(s * 1000));
         }
-        assert!(ages.0.len() <= SAMPLES_MAX);
+        assert!(ages.samples.len() <= SAMPLES_MAX);
         for s in (0..end).step_by(997) {
             let since = ages.since(Seq(s)).unwrap();
             let (age, told) = (end - s, end - since.0 / 1000);

@@ -49,6 +49,7 @@ pub(super) fn find_page(
                 end,
                 records: live.count(),
                 live,
+                looked_at: None,
                 version: 0,
             });
         }

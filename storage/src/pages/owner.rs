@@ -20,6 +20,8 @@ pub(crate) struct Page {
     pub(crate) live: Bits,
     /// How many records are there.
     pub(crate) records: u64,
+    /// How many were wanted when it was last looked at whether to write it again.
+    pub(crate) looked_at: Option<u64>,
     /// Odd while the file is being replaced by a rewritten one; then another even number.
     pub(crate) version: u32,
 }

@@ -15,22 +15,27 @@ use crate::stats::Health;
 const WORTHWHILE_BYTES: u64 = 1 << 10;
 
 impl Book {
-    /// A file that is worth it. The first is being read and will soon be gone, and the newest is
-    /// being written: these only when nothing in them is wanted, or when the disk `is_low`.
-    fn sparse(&self, is_low: bool) -> Option<(u64, Page)> {
+    /// A file that is worth it. One of which more was acknowledged since the last look is being
+    /// read and will soon be gone, and the newest is being written: these only when nothing in
+    /// them is wanted, or when the disk `is_low`.
+    fn sparse(&mut self, is_low: bool) -> Option<(u64, Page)> {
         if self.is_unconfirmed {
             return None;
         }
-        let head = self.pages.keys().next();
-        let is_sparse = |(first, page): &(&u64, &Page)| {
+        let newest = self.pages.keys().next_back().copied();
+        let is_sparse = |(first, page): &(&u64, &mut Page)| {
             let live = page.live.count();
-            let is_at_rest = !self.is_kept(**first) && Some(*first) != head;
+            let is_at_rest = page.looked_at == Some(live) && Some(**first) != newest;
             page.end > WORTHWHILE_BYTES
                 && live * 2 < page.records
                 && (is_low || is_at_rest || live == 0)
         };
-        let found = self.pages.iter().find(is_sparse);
-        found.map(|(first, page)| (*first, page.clone()))
+        let found = self.pages.iter_mut().find(is_sparse);
+        let found = found.map(|(first, page)| (*first, page.clone()));
+        for page in self.pages.values_mut() {
+            page.looked_at = Some(page.live.count());
+        }
+        found
     }
 
     /// Between these two calls no reader knows which of the two files it opens.

@@ -1,5 +1,5 @@
-//! Sessions, QoS 2 and wills across a crash of the gateway: what was durable comes back, the rest does
-//! not, and nothing leaves that a crash could make a lie of.
+//! Sessions, QoS 2 and wills across a crash of the gateway: what was durable comes back, the rest
+//! does not, and nothing leaves that a crash could make a lie of.
 
 use bytes::Bytes;
 
