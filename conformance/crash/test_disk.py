@@ -117,7 +117,7 @@ def mounted(tmp_path):
 
 def test_a_full_disk_holds_publishers_up_until_there_is_room(tmp_path, mounted):
     place = mounted("disk", "-t", "tmpfs", "-o", "size=16m", "tmpfs")
-    gateway = Gateway(tmp_path, SMALL, place / "data").start()
+    gateway = Gateway(tmp_path, SMALL, data_dir=place / "data").start()
     total = 200_000
     try:
         Raw(gateway.port("amqp")).declare("q")
