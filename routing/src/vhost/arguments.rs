@@ -35,6 +35,8 @@ const COMPARED: [&str; 14] = [
 const DURATION_MAX_MS: i64 = 315_360_000_000;
 /// The versions of the classic queue's files that RabbitMQ has had; they mean nothing here.
 const QUEUE_VERSIONS: [i64; 2] = [1, 2];
+/// Where RabbitMQ puts the leader of a queue.
+const LEADER_LOCATORS: [&str; 4] = ["client-local", "balanced", "random", "least-leaders"];
 /// How often a message may come back to a quorum queue that does not say.
 const DELIVERY_LIMIT: i64 = 20;
 
@@ -83,6 +85,7 @@ pub(super) fn declared(name: &Name, options: &QueueOptions) -> Result<Declared, 
     };
     let is_quorum = check_type(&arguments, options)?;
     arguments.check_version()?;
+    arguments.check_place()?;
     let key = arguments.dead_letter_key()?;
     Ok(Declared {
         is_quorum,
@@ -155,6 +158,9 @@ fn check_type(arguments: &Arguments<'_>, options: &QueueOptions) -> Result<bool,
         what,
         queue_type,
     };
+    if is_quorum && options.auto_delete {
+        return Err(unfit("property 'auto-delete'".into(), None));
+    }
     if is_quorum && options.exclusive.is_some() {
         return Err(unfit("property 'exclusive-owner'".into(), None));
     }
@@ -207,6 +213,19 @@ impl<'a> Arguments<'a> {
             Some(version) if !QUEUE_VERSIONS.contains(&version) => {
                 let reason = format!("\"unsupported queue version '{version}'\"");
                 Err(self.invalid("x-queue-version", &reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where RabbitMQ puts a queue in a cluster; here it means nothing.
+    fn check_place(&self) -> Result<(), Error> {
+        if self.number("x-quorum-initial-group-size")? == Some(0) {
+            return Err(self.invalid("x-quorum-initial-group-size", "{value_zero,0}"));
+        }
+        match self.text("x-queue-leader-locator")? {
+            Some(place) if !LEADER_LOCATORS.contains(&place) => {
+                Err(self.invalid("x-queue-leader-locator", "invalid_queue_locator_arg"))
             }
             _ => Ok(()),
         }

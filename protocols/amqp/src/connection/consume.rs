@@ -44,6 +44,11 @@ impl Channel {
         let name = self.queue_name(&consume.queue)?;
         shared.check(Access::Read, Kind::Queue, &name)?;
         let queue = owned_queue(shared, &name)?;
+        if self.shared_prefetch > 0 && queue.policy().counts_deliveries {
+            let queue = translate::described(Kind::Queue, &name, &shared.vhost);
+            let text = format!("{queue} does not support global qos");
+            return Err(Refused::new(ReplyCode::NotImplemented, text));
+        }
         self.add_consumer(shared, now, (consume, &queue), out)?;
         Ok(())
     }
@@ -224,7 +229,7 @@ impl Channel {
         out: &mut OutBuf,
     ) {
         let mut properties = translate::content_properties(now, message);
-        if from.queue.policy().counts_deliveries && from.redeliveries > 0 {
+        if from.redeliveries > 0 && from.queue.policy().counts_deliveries {
             properties = translate::with_delivery_count(&properties, from.redeliveries);
         }
         put_content(

@@ -190,7 +190,12 @@ fn declare_active(
     name: &Name,
     declare: &QueueDeclare,
 ) -> Result<Declared, Refused> {
+    let options = options_of(shared, declare);
     let name = match name.as_str() {
+        "" if is_quorum(&options) => {
+            let text = "Cannot declare a server-named queue for type rabbit_quorum_queue";
+            return Err(Refused::precondition(text));
+        }
         "" => shared.vhost.unique_name(SERVER_NAMED_PREFIX),
         reserved if reserved.starts_with("amq.") => {
             let error = Error::Reserved {
@@ -202,7 +207,6 @@ fn declare_active(
         _ => name.clone(),
     };
     shared.check(Access::Configure, Kind::Queue, &name)?;
-    let options = options_of(shared, declare);
     if shared.vhost.queue(&name).is_err()
         && let Some(target) = options.arguments.get("x-dead-letter-exchange")
     {
@@ -237,6 +241,11 @@ fn options_of(shared: &Shared, declare: &QueueDeclare) -> QueueOptions {
         exclusive: declare.exclusive.then_some(shared.connection),
         arguments: translate::table_of(declare.arguments.table(), None),
     }
+}
+
+fn is_quorum(options: &QueueOptions) -> bool {
+    let of_type = options.arguments.get("x-queue-type");
+    matches!(of_type, Some(routing::Value::Text(name)) if name == "quorum")
 }
 
 fn count(number: usize) -> u32 {

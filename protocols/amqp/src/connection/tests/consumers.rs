@@ -330,3 +330,14 @@ fn a_slow_reader_gets_its_deliveries_in_portions() {
     client.connection.handle_outbox(NOW, &mut out);
     assert!(out.len() >= 256 * 1024);
 }
+
+#[test]
+fn a_quorum_queue_knows_no_prefetch_of_a_channel() {
+    let mut client = Client::open(&broker());
+    let quorum = table(&[("x-queue-type", Value::LongString(b"quorum"))]);
+    client.send(&declare("qq", 2, &quorum));
+    client.send(&qos(2, 1));
+    let text = "NOT_IMPLEMENTED - queue 'qq' in vhost '/' does not support global qos";
+    let closed = connection_closed(540, text, MethodId::BASIC_CONSUME);
+    assert_eq!(client.send(&consume("qq", "t", 0)), closed);
+}

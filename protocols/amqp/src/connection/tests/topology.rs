@@ -14,7 +14,10 @@ fn declared(queue: &str, message_count: u32, consumer_count: u32) -> Vec<u8> {
 const PASSIVE: u8 = 1;
 const DURABLE: u8 = 2;
 const EXCLUSIVE: u8 = 4;
+const AUTO_DELETE: u8 = 8;
 const NOWAIT: u8 = 16;
+const QUORUM: [(&str, Value<'_>); 1] = [("x-queue-type", Value::LongString(b"quorum"))];
+const PLACED: [(&str, Value<'_>); 1] = [("x-queue-leader-locator", Value::LongString(b"here"))];
 
 fn exchange(name: &str, kind: &str, bits: u8) -> Vec<u8> {
     let args = Args::default()
@@ -119,6 +122,23 @@ fn refusals_of_declare_are_rabbitmqs() {
             406,
             "PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': \
              received the value '2000' of type 'signedint' but current is none",
+        ),
+        (
+            declare("", DURABLE, &table(&QUORUM)),
+            406,
+            "PRECONDITION_FAILED - Cannot declare a server-named queue for type \
+             rabbit_quorum_queue",
+        ),
+        (
+            declare("x", DURABLE | AUTO_DELETE, &table(&QUORUM)),
+            406,
+            "PRECONDITION_FAILED - invalid property 'auto-delete' for queue 'x' in vhost '/'",
+        ),
+        (
+            declare("x", DURABLE, &table(&PLACED)),
+            406,
+            "PRECONDITION_FAILED - invalid arg 'x-queue-leader-locator' for queue 'x' in vhost \
+             '/': invalid_queue_locator_arg",
         ),
         (
             declare("amq.foo", 0, &none),
