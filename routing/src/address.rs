@@ -57,6 +57,14 @@ impl Address {
         self.bytes.iter().map(|b| swap(*b))
     }
 
+    /// Appends the bytes of the AMQP routing key: for each delivery, so in one copy and one pass.
+    pub fn put_routing_key(&self, key: &mut Vec<u8>) {
+        let start = key.len();
+        key.extend_from_slice(&self.bytes);
+        let new = key.get_mut(start..).unwrap_or_default();
+        new.iter_mut().for_each(|byte| *byte = swap(*byte));
+    }
+
     /// Whether this is a valid MQTT topic name: UTF-8, 1 to 65,535 bytes, no control characters,
     /// no `+`, no `#`, at most [`LEVELS_MAX`] levels. Others are visible to AMQP and Redis only.
     #[must_use]
@@ -114,7 +122,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn key_of(address: &Address) -> Vec<u8> {
-        address.routing_key().collect()
+        let mut key = b"before ".to_vec();
+        address.put_routing_key(&mut key);
+        let key = key.strip_prefix(b"before ").unwrap().to_vec();
+        assert_eq!(address.routing_key().collect::<Vec<_>>(), key);
+        key
     }
 
     #[test]

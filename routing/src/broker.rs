@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 
 use crate::counters::Counters;
 use crate::ids::IdSource;
-use crate::journal::{Batch, CommitWaiters, Entry, Group, Journal, Lsn, MemoryJournal, encode};
+use crate::journal::{
+    Batch, CommitWaiters, Entry, Group, Journal, Lsn, MemoryJournal, RoomWaiters, encode,
+};
 use crate::message::Origin;
 use crate::name::Name;
 use crate::outbox::{Outbox, Wakes};
@@ -65,6 +67,7 @@ pub struct Core {
     /// For queues that do not survive a restart.
     nowhere: Arc<dyn Journal>,
     commit_waiters: CommitWaiters,
+    room_waiters: RoomWaiters,
     names: IdSource,
     random: (RandomState, RandomState),
 }
@@ -131,6 +134,30 @@ impl Core {
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.journal.has_room() && self.paging.has_room()
+    }
+
+    /// Wakes the outbox's owner once there is room. Returns true when there already is.
+    pub fn wait_for_room(&self, outbox: &Arc<Outbox>) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        self.room_waiters.register(outbox);
+        // There may be room since, and the waiters have been looked at already.
+        self.has_room()
+    }
+
+    /// False while the journal takes no records at all: nothing durable can be done, not even an
+    /// acknowledgement.
+    #[must_use]
+    pub fn takes_records(&self) -> bool {
+        self.journal.takes_records()
+    }
+
+    /// Wakes those who wait for room if there is some.
+    fn tell_of_room(&self) {
+        if !self.room_waiters.is_empty() && self.has_room() {
+            self.room_waiters.wake_all();
+        }
     }
 
     /// Bytes of messages in memory, by [`crate::Message::cost_bytes`].
@@ -216,6 +243,7 @@ impl Broker {
             paging: Arc::new(Paging::new(pages, origins.clone())),
             nowhere: Arc::new(MemoryJournal::default()),
             commit_waiters: CommitWaiters::default(),
+            room_waiters: RoomWaiters::default(),
             names: IdSource::starting_at(0),
             random: (RandomState::new(), RandomState::new()),
         });
@@ -260,9 +288,11 @@ impl Broker {
         &self.origins
     }
 
-    /// The journal's durable position moved: wakes those who waited for it.
+    /// The journal's durable position moved, or its disk got room or lost it: wakes those who
+    /// waited for it.
     pub fn handle_durable(&self, durable: Lsn) {
         self.core.commit_waiters.advance(durable);
+        self.core.tell_of_room();
     }
 
     /// When [`Broker::handle_timeout`] wants to be called; none while nothing is due ever.
@@ -335,6 +365,12 @@ impl Broker {
     /// # Errors
     /// When the page files cannot be written.
     pub fn page_out(&self) -> Result<bool, PageError> {
+        let did_something = self.move_surplus();
+        self.core.tell_of_room();
+        did_something
+    }
+
+    fn move_surplus(&self) -> Result<bool, PageError> {
         let paging = &self.core.paging;
         let dropped = paging.take_dropped();
         dropped

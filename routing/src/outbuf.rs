@@ -6,10 +6,6 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-/// From this size on, a payload is referenced instead of copied: below it a copy is cheaper than
-/// one more slice in the vectored write.
-const REFERENCE_BYTES_MIN: usize = 4096;
-
 /// Of the tail, what may be written already before the rest is moved to its front.
 const WRITTEN_BYTES_MAX: usize = 64 * 1024;
 
@@ -27,6 +23,10 @@ pub struct OutBuf {
 }
 
 impl OutBuf {
+    /// From this size on, a payload is referenced instead of copied: below it a copy is cheaper
+    /// than one more slice in the vectored write.
+    pub const REFERENCE_BYTES_MIN: usize = 4096;
+
     /// An empty buffer; allocates at the first write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -70,6 +70,16 @@ impl OutBuf {
         taken
     }
 
+    /// Appends what `write` appends to the vector, for which `len` bytes are reserved at once:
+    /// cheaper than many small puts.
+    #[inline]
+    pub fn put_with(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.tail.reserve(len);
+        let before = self.tail.len();
+        write(&mut self.tail);
+        self.len += self.tail.len().saturating_sub(before);
+    }
+
     /// Appends a copy.
     #[inline]
     pub fn put_slice(&mut self, bytes: &[u8]) {
@@ -104,7 +114,7 @@ impl OutBuf {
 
     /// Appends bytes that are shared with others: copies a few, references many.
     pub fn put_bytes(&mut self, bytes: &Bytes) {
-        if bytes.len() < REFERENCE_BYTES_MIN {
+        if bytes.len() < Self::REFERENCE_BYTES_MIN {
             return self.put_slice(bytes);
         }
         if self.tail.len() > self.tail_written {

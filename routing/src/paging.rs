@@ -23,7 +23,7 @@ const AHEAD_BYTES_MIN: usize = 16 << 10;
 /// The two kinds of work with page files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageWork {
-    /// Messages must leave memory, or lines were dropped.
+    /// Messages must leave memory, or have left it so that there is room; or lines were dropped.
     Out,
     /// A queue waits for messages.
     In,
@@ -169,7 +169,9 @@ impl Paging {
     fn report(&self, change: i64) {
         let before = self.memory_bytes.fetch_add(change, Ordering::Relaxed);
         let high = i64::try_from(self.high_bytes()).unwrap_or(i64::MAX);
-        if change > 0 && before + change > high {
+        let budget = i64::try_from(self.budget_bytes).unwrap_or(i64::MAX);
+        let gives_room = before > budget && before + change <= budget;
+        if gives_room || (change > 0 && before + change > high) {
             (self.wake)(PageWork::Out);
         }
     }

@@ -86,7 +86,7 @@ impl Publisher {
     pub fn resolve(
         &mut self,
         exchange: &[u8],
-        key: &Bytes,
+        key: &[u8],
         form: KeyForm,
     ) -> Result<Arc<Resolved>, Error> {
         self.refresh();
@@ -168,7 +168,7 @@ impl Publisher {
     fn resolve_new(
         &mut self,
         exchange: &[u8],
-        key: &Bytes,
+        key: &[u8],
         form: KeyForm,
     ) -> Result<Arc<Resolved>, Error> {
         // The key may be a slice of a read buffer, which the cache must not pin.

@@ -14,8 +14,8 @@ pub(crate) use encode::{Place, put_enqueue, put_publish, put_settled};
 pub use entry::Entry;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
@@ -173,6 +173,42 @@ impl CommitWaiters {
             .extract_if(.., |(lsn, _)| *lsn <= durable)
             .collect::<Vec<_>>();
         ready.iter().for_each(|(_, outbox)| outbox.poke(&mut wakes));
+    }
+}
+
+/// Publishers that wait for room.
+#[derive(Debug)]
+pub(crate) struct RoomWaiters {
+    /// Weak: who is gone by then costs nothing.
+    waiting: Mutex<Vec<Weak<Outbox>>>,
+}
+
+impl Default for RoomWaiters {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::new(Rank::Leaf, Vec::new()),
+        }
+    }
+}
+
+impl RoomWaiters {
+    /// Wakes this outbox's owner at the next [`RoomWaiters::wake_all`].
+    pub(crate) fn register(&self, outbox: &Arc<Outbox>) {
+        let mut waiting = self.waiting.lock();
+        let new = Arc::downgrade(outbox);
+        waiting.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&new));
+        waiting.push(new);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.lock().is_empty()
+    }
+
+    pub(crate) fn wake_all(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let mut wakes = Wakes::default();
+        let there = waiting.iter().filter_map(Weak::upgrade);
+        there.for_each(|outbox| outbox.poke(&mut wakes));
     }
 }
 

@@ -59,11 +59,13 @@ impl Queue {
 
     /// Until when the queue stays if nobody uses it.
     fn unused_until(&self, state: &State) -> Option<Timestamp> {
+        if !state.consumers.is_empty() || state.is_deleted {
+            return None;
+        }
+        let policy = self.policy();
         let is_empty = state.ready.is_empty() && state.unsettled.is_empty();
-        let empty_max_ms = self.policy().empty_max_ms.filter(|_| is_empty);
-        let limits_ms = self.policy().unused_max_ms.into_iter().chain(empty_max_ms);
-        let unused_max_ms = limits_ms.min()?;
-        let may_end = state.consumers.is_empty() && !state.is_deleted;
-        may_end.then(|| state.used_at.plus_ms(unused_max_ms))
+        let empty_max_ms = policy.empty_max_ms.filter(|_| is_empty);
+        let limits_ms = policy.unused_max_ms.into_iter().chain(empty_max_ms);
+        Some(state.used_at.plus_ms(limits_ms.min()?))
     }
 }

@@ -5,12 +5,13 @@
 //! | `handshake`, `sasl` | up to `connection.open-ok`; channel 0 |
 //! | `channel` | a channel's state; which method goes where |
 //! | `exchange`, `queue`, `held` | topology |
-//! | `publish`, `confirm`, `tx` | messages in |
+//! | `publish`, `confirm`, `tx`, `blocked` | messages in |
 //! | `consume`, `settle`, `unsettled`, `overdue` | messages out |
 //! | `shared` | what the channels share |
 //!
 //! Confirms, commits and the answers about durable topology wait for the journal.
 
+mod blocked;
 mod channel;
 mod confirm;
 mod consume;
@@ -53,8 +54,6 @@ use crate::{
 use channel::{Channel, ChannelState};
 use shared::{FastMap, Shared};
 
-/// How often a blocked connection asks whether there is room again.
-const BLOCKED_RECHECK_MS: u64 = 200;
 /// Octets of an unexpected frame that its error shows.
 const SNIPPET_LEN: usize = 16;
 
@@ -78,8 +77,8 @@ pub struct Connection {
     said_at: Timestamp,
     /// The position that the core was asked to wake this connection for.
     waits_for: Option<Lsn>,
-    /// When to ask again for room, while the connection is blocked.
-    blocked: Option<Timestamp>,
+    /// It has published and there is no room: it is not read until there is.
+    is_blocked: bool,
     /// A frame that waits for answers before it, and what came with it.
     paused: Option<(Batch, FrameSpan)>,
 }
@@ -158,7 +157,7 @@ impl Connection {
             heard_at: now,
             said_at: now,
             waits_for: None,
-            blocked: None,
+            is_blocked: false,
             paused: None,
         }
     }
@@ -215,6 +214,10 @@ impl Connection {
             return false;
         }
         loop {
+            if let Some(len) = self.handle_whole_publish(now, &batch, out) {
+                batch.skip(len);
+                continue;
+            }
             match batch.next_frame() {
                 Ok(Some(span)) if self.must_pause(&batch, span) => {
                     self.paused = Some((batch, span));
@@ -280,11 +283,22 @@ impl Connection {
             return;
         }
         if let Err((refused, id)) = channel.handle_frame(shared, now, batch, span, out) {
-            if refused.code.is_soft() {
-                self.fail_channel(now, frame.channel, (&refused, id), out);
-            } else {
-                self.fail(now, &refused, id, out);
-            }
+            self.refuse(now, frame.channel, (&refused, id), out);
+        }
+    }
+
+    /// Closes the channel or the connection, as the fault has it.
+    fn refuse(
+        &mut self,
+        now: Timestamp,
+        channel: ChannelId,
+        (refused, id): (&Refused, MethodId),
+        out: &mut OutBuf,
+    ) {
+        if refused.code.is_soft() {
+            self.fail_channel(now, channel, (refused, id), out);
+        } else {
+            self.fail(now, refused, id, out);
         }
     }
 
@@ -311,7 +325,7 @@ impl Connection {
     fn end_batch(&mut self, now: Timestamp, out: &mut OutBuf) {
         self.settle_gathered(now);
         self.answer_durable(out);
-        self.block_if_full(now, out);
+        self.block_if_full(out);
         if let State::Open(shared) = &mut self.state {
             shared.publisher.flush();
         }
@@ -364,42 +378,6 @@ impl Connection {
                 self.waits_for = Some(lsn);
                 return;
             }
-        }
-    }
-
-    /// Stops reading from a publisher while the disk has no room, and says so.
-    fn block_if_full(&mut self, now: Timestamp, out: &mut OutBuf) {
-        let State::Open(shared) = &mut self.state else {
-            return;
-        };
-        let has_published = std::mem::take(&mut shared.has_published);
-        if self.blocked.is_some() || !has_published || shared.vhost.core().has_room() {
-            return;
-        }
-        self.blocked = Some(now.plus_ms(BLOCKED_RECHECK_MS));
-        if self.client.connection_blocked {
-            self.put(
-                out,
-                ConnectionReply::Blocked {
-                    reason: "low on disk",
-                },
-            );
-        }
-    }
-
-    fn unblock_if_room(&mut self, now: Timestamp, out: &mut OutBuf) {
-        if self.blocked.is_none_or(|at| at > now) {
-            return;
-        }
-        if !self.broker.core().has_room() {
-            self.blocked = Some(now.plus_ms(BLOCKED_RECHECK_MS));
-            return;
-        }
-        self.blocked = None;
-        // Nobody read what the client said in the meantime.
-        self.heard_at = now;
-        if self.client.connection_blocked {
-            self.put(out, ConnectionReply::Unblocked);
         }
     }
 
@@ -479,6 +457,7 @@ impl Frontend for Connection {
     fn handle_outbox(&mut self, now: Timestamp, out: &mut OutBuf) {
         let before = out.len();
         self.waits_for = None;
+        self.unblock_if_room(now, out);
         self.write_outbox(now, OUT_HIGH_WATER_BYTES, out);
         self.end_batch(now, out);
         if out.len() > before {
@@ -501,7 +480,7 @@ impl Frontend for Connection {
             State::Closed => None,
             State::Open(shared) => {
                 let speak = self.heartbeat_ms().map(|ms| self.said_at.plus_ms(ms / 2));
-                [speak, self.peer_gone_at(), self.blocked, shared.settle_by]
+                [speak, self.peer_gone_at(), shared.settle_by]
                     .into_iter()
                     .flatten()
                     .min()
@@ -518,7 +497,6 @@ impl Frontend for Connection {
             self.state = State::Closed;
             return;
         }
-        self.unblock_if_room(now, out);
         self.close_overdue(now, out);
         // What an overdue channel gave back may have gone to others, who are to be woken.
         self.end_batch(now, out);
@@ -553,7 +531,8 @@ impl Frontend for Connection {
     }
 
     fn wants_input(&self) -> bool {
-        self.blocked.is_none() && !self.is_paused()
+        let is_blocked = self.is_blocked && matches!(self.state, State::Open(_));
+        !is_blocked && !self.is_paused()
     }
 
     fn outbox(&self) -> &Arc<Outbox> {

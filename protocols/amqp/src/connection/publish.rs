@@ -8,7 +8,8 @@ use routing::{
 };
 
 use super::{
-    channel::{Channel, Mode},
+    Connection, State,
+    channel::{Channel, ChannelState, Mode},
     queue::DIRECT_REPLY,
     shared::Shared,
 };
@@ -19,9 +20,11 @@ use crate::{
         content::{Body, BodyPart, CLASS_BASIC, ContentHeader, put_content},
         deliver::{PublishedTo, put_return},
         frame::{Batch, FrameSpan, FrameType},
+        method_id::MethodId,
         properties::{Properties, PropertiesBuf, Property, PropertyValue, with_headers},
         publish::Publish,
         table::{FieldTable, TableBuf, Value},
+        whole::WholePublish,
     },
 };
 
@@ -45,21 +48,97 @@ struct Content {
     body: Body,
 }
 
-/// Where a message goes.
+/// Where a message goes, kept until it does.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) exchange: Bytes,
-    pub(super) key: Bytes,
+struct Target {
+    exchange: Bytes,
+    key: Bytes,
     is_mandatory: bool,
-    /// The keys in the headers `CC` and `BCC`, to which the message goes as well.
-    copies: Vec<Bytes>,
 }
 
-/// A message on its way, and where to.
+impl Target {
+    fn to(&self) -> To<'_> {
+        To {
+            exchange: &self.exchange,
+            key: &self.key,
+            is_mandatory: self.is_mandatory,
+        }
+    }
+}
+
+/// Where a message goes, as its publish says it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct To<'a> {
+    exchange: &'a [u8],
+    key: &'a [u8],
+    is_mandatory: bool,
+}
+
+impl<'a> To<'a> {
+    fn new(publish: &Publish<'a>) -> Self {
+        Self {
+            exchange: publish.exchange,
+            key: publish.routing_key,
+            is_mandatory: publish.mandatory,
+        }
+    }
+}
+
+/// A message that waits for a commit, and where it goes.
 #[derive(Debug)]
 pub(super) struct Publishing {
-    pub(super) target: Target,
+    target: Target,
+    /// The keys in the headers `CC` and `BCC`, to which the message goes as well.
+    copies: Vec<Bytes>,
     pub(super) message: Arc<Message>,
+}
+
+impl Publishing {
+    /// What [`Channel::return_unroutable`] needs of it.
+    pub(super) fn to(&self) -> To<'_> {
+        self.target.to()
+    }
+
+    /// Gives the message to its receivers, which are looked up now: what was bound since the
+    /// publish counts, and an exchange that is gone leaves the message unroutable.
+    pub(super) fn route(&self, shared: &mut Shared, now: Timestamp) -> Published {
+        let to = self.to();
+        let publisher = &mut shared.publisher;
+        let found = publisher.resolve(to.exchange, to.key, KeyForm::RoutingKey);
+        match found {
+            Ok(found) => route(shared, now, (to, &self.copies), &found, &self.message),
+            Err(_gone) => Published::default(),
+        }
+    }
+}
+
+impl Connection {
+    /// Publishes the message that comes next, if its frames lie side by side; returns their length.
+    /// What is unusual in any way goes frame by frame.
+    pub(super) fn handle_whole_publish(
+        &mut self,
+        now: Timestamp,
+        batch: &Batch,
+        out: &mut OutBuf,
+    ) -> Option<usize> {
+        let State::Open(shared) = &mut self.state else {
+            return None;
+        };
+        let whole = batch.whole_publish()?;
+        let channel = self.channels.get_mut(&whole.channel)?;
+        if !channel.takes_whole(shared, &whole) {
+            return None;
+        }
+        let content = (
+            batch.share(whole.properties.as_bytes()),
+            batch.share(whole.body),
+        );
+        let to = To::new(&whole.publish);
+        if let Err(refused) = channel.publish(shared, now, to, content, out) {
+            self.refuse(now, whole.channel, (&refused, MethodId::BASIC_PUBLISH), out);
+        }
+        Some(whole.len)
+    }
 }
 
 impl Channel {
@@ -76,10 +155,20 @@ impl Channel {
             exchange: batch.share(publish.exchange),
             key: batch.share(publish.routing_key),
             is_mandatory: publish.mandatory,
-            copies: Vec::new(),
         };
         self.incoming = Some(Incoming { to, content: None });
         Ok(())
+    }
+
+    /// Whether a publish may be taken in one go.
+    fn takes_whole(&self, shared: &Shared, whole: &WholePublish<'_>) -> bool {
+        let is_committing = matches!(&self.mode, Mode::Tx(tx) if tx.is_committing());
+        let bytes = u64::try_from(whole.body.len()).unwrap_or(u64::MAX);
+        self.state == ChannelState::Open
+            && self.incoming.is_none()
+            && !is_committing
+            && !whole.publish.immediate
+            && bytes <= shared.settings.message_bytes_max
     }
 
     /// Takes a content frame, and publishes what it completes.
@@ -122,7 +211,8 @@ impl Channel {
         };
         match (whole, incoming.content) {
             (Some(body), Some(content)) => {
-                self.publish(shared, now, incoming.to, (content.properties, body), out)
+                let to = incoming.to.to();
+                self.publish(shared, now, to, (content.properties, body), out)
             }
             (_, content) => {
                 self.incoming = Some(Incoming {
@@ -138,24 +228,32 @@ impl Channel {
         &mut self,
         shared: &mut Shared,
         now: Timestamp,
-        target: Target,
+        to: To<'_>,
         (properties, body): (Bytes, Bytes),
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
         shared.has_published = true;
-        let to = resolve(shared, (&target.exchange, &target.key))?;
-        let (message, copies) = self.message(shared, now, &to, (properties, body))?;
+        let found = resolve(shared, (to.exchange, to.key))?;
+        let (message, copies) = self.message(shared, now, &found, (properties, body))?;
         for key in &copies {
             // A key may lead to another exchange (`$topic/...`), which needs its own permission.
-            resolve(shared, (&target.exchange, key))?;
+            resolve(shared, (to.exchange, key))?;
         }
-        let target = Target { copies, ..target };
-        let publishing = Publishing { target, message };
         if let Mode::Tx(transaction) = &mut self.mode {
+            let target = Target {
+                exchange: Bytes::copy_from_slice(to.exchange),
+                key: Bytes::copy_from_slice(to.key),
+                is_mandatory: to.is_mandatory,
+            };
+            let publishing = Publishing {
+                target,
+                copies,
+                message,
+            };
             return transaction.publish(publishing, shared.settings.transaction_bytes_max);
         }
-        let published = route(shared, now, (&publishing, Some(to)));
-        self.return_unroutable(shared, &publishing, &published, out);
+        let published = route(shared, now, (to, &copies), &found, &message);
+        self.return_unroutable(shared, (to, &message), &published, out);
         if let Mode::Confirm(confirms) = &mut self.mode {
             confirms.push(published.lsn, published.rejected);
             self.await_answer(shared);
@@ -167,19 +265,18 @@ impl Channel {
     pub(super) fn return_unroutable(
         &self,
         shared: &Shared,
-        publishing: &Publishing,
+        (to, message): (To<'_>, &Message),
         published: &Published,
         out: &mut OutBuf,
     ) {
         let is_unroutable = published.receivers == 0 && !published.rejected;
-        if !(publishing.target.is_mandatory && is_unroutable) {
+        if !(to.is_mandatory && is_unroutable) {
             return;
         }
         let to = PublishedTo {
-            exchange: &publishing.target.exchange,
-            routing_key: &publishing.target.key,
+            exchange: to.exchange,
+            routing_key: to.key,
         };
-        let message = &publishing.message;
         put_return(out, self.id, NO_ROUTE, to);
         put_content(
             out,
@@ -204,10 +301,7 @@ impl Channel {
             check_user_id(shared, user)?;
         }
         let retain = to.exchange.name.as_str() == BUS
-            && facts
-                .headers
-                .value(b"x-mqtt-retain")
-                .is_some_and(translate::header_says_true);
+            && facts.retain.is_some_and(translate::header_says_true);
         let mut message = MessageBuilder::new(
             to.address.clone(),
             to.exchange.name.clone(),
@@ -226,15 +320,14 @@ impl Channel {
         };
         message.priority = facts.priority;
         message.retain = retain;
-        Ok((message.build(), copies_of(facts.headers)?))
+        Ok((message.build(), copies_of(&facts)?))
     }
 
     /// The properties as receivers see them, if not as they came: direct reply-to gets its real
     /// name, and the header `BCC` goes.
     fn rewritten(&self, facts: &Facts<'_>) -> Result<Option<Vec<u8>>, Refused> {
         let wants_reply = facts.reply_to == Some(DIRECT_REPLY.as_bytes());
-        let has_bcc = facts.headers.value(b"BCC").is_some();
-        if !wants_reply && !has_bcc {
+        if !wants_reply && facts.bcc.is_none() {
             return Ok(None);
         }
         let mut headers = TableBuf::from(facts.headers);
@@ -254,56 +347,33 @@ impl Channel {
     }
 }
 
-/// Where a target leads; none when its exchange is gone.
-pub(super) fn find(shared: &mut Shared, target: &Target) -> Option<Arc<Resolved>> {
-    let publisher = &mut shared.publisher;
-    publisher
-        .resolve(&target.exchange, &target.key, KeyForm::RoutingKey)
-        .ok()
-}
-
-/// Gives the message to its receivers; `to` is none when its exchange is gone.
-pub(super) fn route(
+/// Gives the message to its receivers: those of its key, and of the keys in `CC` and `BCC`, all at
+/// the same exchange.
+fn route(
     shared: &mut Shared,
     now: Timestamp,
-    (publishing, to): (&Publishing, Option<Arc<Resolved>>),
+    (to, copies): (To<'_>, &[Bytes]),
+    found: &Arc<Resolved>,
+    message: &Arc<Message>,
 ) -> Published {
-    match to {
-        None => Published::default(),
-        Some(to) if publishing.target.copies.is_empty() => {
-            shared.publisher.publish(now, &to, &publishing.message)
-        }
-        Some(to) => publish_copies(shared, now, publishing, to),
+    if copies.is_empty() {
+        return shared.publisher.publish(now, found, message);
     }
-}
-
-/// Publishes to the key and to those in `CC` and `BCC`, all at the same exchange.
-fn publish_copies(
-    shared: &mut Shared,
-    now: Timestamp,
-    publishing: &Publishing,
-    to: Arc<Resolved>,
-) -> Published {
-    let target = &publishing.target;
-    let mut all = vec![to];
-    for key in &target.copies {
-        let copy = shared
-            .publisher
-            .resolve(&target.exchange, key, KeyForm::RoutingKey);
+    let mut all = vec![Arc::clone(found)];
+    for key in copies {
+        let publisher = &mut shared.publisher;
         // The exchange is there, as it was found for the key itself.
-        all.extend(copy);
+        all.extend(publisher.resolve(to.exchange, key, KeyForm::RoutingKey));
     }
-    shared
-        .publisher
-        .publish_to_all(now, &all, &publishing.message)
+    shared.publisher.publish_to_all(now, &all, message)
 }
 
 /// The keys in the headers `CC` and `BCC` (RabbitMQ: sender-selected distribution): arrays of long
 /// strings, in which other values are passed over.
-fn copies_of(headers: FieldTable<'_>) -> Result<Vec<Bytes>, Refused> {
+fn copies_of(facts: &Facts<'_>) -> Result<Vec<Bytes>, Refused> {
     let mut copies = Vec::new();
-    for name in ["CC", "BCC"] {
-        match headers.value(name.as_bytes()) {
+    for (name, keys) in [("CC", facts.cc), ("BCC", facts.bcc)] {
+        match keys {
             None => {}
             Some(Value::Array(keys)) => copies.extend(keys.values().filter_map(|key| match key {
                 Value::LongString(key) => Some(Bytes::copy_from_slice(key)),
@@ -342,10 +412,7 @@ fn check_header(shared: &Shared, header: &ContentHeader<'_>) -> Result<(), Refus
 }
 
 /// Finds the exchange, and whether the user may publish to it.
-fn resolve(
-    shared: &mut Shared,
-    (exchange, key): (&Bytes, &Bytes),
-) -> Result<Arc<Resolved>, Refused> {
+fn resolve(shared: &mut Shared, (exchange, key): (&[u8], &[u8])) -> Result<Arc<Resolved>, Refused> {
     let found = shared.publisher.resolve(exchange, key, KeyForm::RoutingKey);
     let to = match found {
         Ok(to) => to,
@@ -374,6 +441,10 @@ struct Facts<'a> {
     reply_to: Option<&'a [u8]>,
     user_id: Option<&'a [u8]>,
     headers: FieldTable<'a>,
+    cc: Option<Value<'a>>,
+    bcc: Option<Value<'a>>,
+    /// The header `x-mqtt-retain`.
+    retain: Option<Value<'a>>,
 }
 
 impl<'a> Facts<'a> {
@@ -386,6 +457,9 @@ impl<'a> Facts<'a> {
             reply_to: None,
             user_id: None,
             headers: FieldTable::default(),
+            cc: None,
+            bcc: None,
+            retain: None,
         };
         properties.check(|property, value| match (property, value) {
             (Property::DeliveryMode, PropertyValue::Octet(mode)) => {
@@ -402,7 +476,21 @@ impl<'a> Facts<'a> {
             }
             _ => {}
         })?;
+        facts.read_headers();
         Ok(facts)
+    }
+
+    /// Of several headers of one name the first counts, as in RabbitMQ.
+    fn read_headers(&mut self) {
+        for entry in self.headers.entries() {
+            let known = match entry.name {
+                b"CC" => &mut self.cc,
+                b"BCC" => &mut self.bcc,
+                b"x-mqtt-retain" => &mut self.retain,
+                _ => continue,
+            };
+            known.get_or_insert(entry.value);
+        }
     }
 }
 

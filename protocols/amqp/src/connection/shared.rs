@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use routing::{
     Access, ConnectionId, ConsumerId, Credit, Exchange, ExchangeKind, Identity, Name, Outbox,
-    Publisher, Queue, QueueId, Seq, Timestamp, VHost, error::Kind, queue::Settlement,
+    Publisher, Queue, QueueId, Seq, Timestamp, VHost, error::Kind, journal::Appended,
+    queue::Settlement,
 };
 
 use crate::{
@@ -193,9 +194,10 @@ impl Shared {
         self.settle_by = Some(self.settle_by.map_or(at, |first| first.min(at)));
     }
 
-    /// Hands what was settled to the queues; what they give in turn waits in the outbox.
-    pub(super) fn flush_settlements(&mut self, now: Timestamp) {
-        self.settlements.flush(now, &mut self.publisher.wakes);
+    /// Hands what was settled to the queues; what they give in turn waits in the outbox. False if
+    /// the journal did not take the record of it.
+    pub(super) fn flush_settlements(&mut self, now: Timestamp) -> bool {
+        self.settlements.flush(now, &mut self.publisher.wakes)
     }
 
     /// Takes the consumer off its queue, which may end with it. What it was sent stays unsettled.
@@ -253,7 +255,8 @@ impl Settlements {
         self.by_queue.is_empty()
     }
 
-    fn flush(&mut self, now: Timestamp, wakes: &mut routing::Wakes) {
+    fn flush(&mut self, now: Timestamp, wakes: &mut routing::Wakes) -> bool {
+        let mut is_recorded = true;
         for (_, of_queue) in self.by_queue.drain() {
             for (seqs, settlement) in [
                 (&of_queue.acked, Settlement::Ack),
@@ -261,9 +264,11 @@ impl Settlements {
                 (&of_queue.requeued, Settlement::Requeue),
             ] {
                 if !seqs.is_empty() {
-                    of_queue.queue.settle(now, seqs, settlement, wakes);
+                    let end = of_queue.queue.settle(now, seqs, settlement, wakes);
+                    is_recorded &= end != Some(Appended::REFUSED.end);
                 }
             }
         }
+        is_recorded
     }
 }

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use routing::{Lsn, OutBuf, Timestamp};
+use routing::{Lsn, OutBuf, QoS, Timestamp};
 
 use super::{
     channel::{Channel, Mode},
-    publish::{Publishing, find, route},
+    publish::Publishing,
     shared::Shared,
     unsettled::Outstanding,
 };
@@ -56,6 +56,13 @@ impl Transaction {
     /// Keeps a settlement for the commit.
     pub(super) fn settle(&mut self, verdict: Verdict, settled: Outstanding) {
         self.settled.push((verdict, settled));
+    }
+
+    /// Whether a restart may have to know of it.
+    fn is_durable(&self) -> bool {
+        let is_kept = |publishing: &Publishing| publishing.message.qos != QoS::AtMostOnce;
+        let was_kept = |(_, delivery): &(_, Outstanding)| delivery.queue.options.durable;
+        self.publishes.iter().any(is_kept) || self.settled.iter().any(was_kept)
     }
 
     /// The deliveries whose settlement is not committed.
@@ -127,26 +134,27 @@ impl Channel {
         now: Timestamp,
         out: &mut OutBuf,
     ) -> Result<(), Refused> {
+        let core = Arc::clone(shared.vhost.core());
+        let transaction = self.transaction()?;
+        if transaction.is_durable() && !core.takes_records() {
+            // Nothing has been done yet: the channel closes, and what was settled goes back.
+            let text = "the journal takes no records: nothing is committed";
+            return Err(Refused::precondition(text));
+        }
         let Transaction {
             publishes, settled, ..
-        } = std::mem::take(self.transaction()?);
-        let core = Arc::clone(shared.vhost.core());
-        let (published, end) = core.commit(|| {
-            let published = publishes.iter().map(|publishing| {
-                // Looked up again: what was bound since the publish counts, an exchange that is
-                // gone leaves the message unroutable.
-                let to = find(shared, &publishing.target);
-                route(shared, now, (publishing, to))
-            });
+        } = std::mem::take(transaction);
+        let ((published, is_settled), end) = core.commit(|| {
+            let published = publishes.iter().map(|p| p.route(shared, now));
             let published = published.collect::<Vec<_>>();
-            self.settle_all(shared, now, settled);
-            published
+            (published, self.settle_all(shared, now, settled))
         });
         for (publishing, published) in publishes.iter().zip(&published) {
-            self.return_unroutable(shared, publishing, published, out);
+            let sent = (publishing.to(), &*publishing.message);
+            self.return_unroutable(shared, sent, published, out);
         }
         let is_refused = published.iter().any(|published| published.rejected);
-        if is_refused {
+        if is_refused || !is_settled {
             return Err(Refused::precondition("partial tx completion"));
         }
         self.transaction()?.committing = Some(end.unwrap_or_default());
@@ -154,19 +162,20 @@ impl Channel {
         Ok(())
     }
 
+    /// False if the journal did not take it: then a restart brings the messages back.
     fn settle_all(
         &self,
         shared: &mut Shared,
         now: Timestamp,
         settled: Vec<(Verdict, Outstanding)>,
-    ) {
+    ) -> bool {
         for (verdict, delivery) in settled {
             self.put_credit_back(shared, &delivery);
             shared
                 .settlements
                 .add(&delivery.queue, delivery.seq, verdict);
         }
-        shared.flush_settlements(now);
+        shared.flush_settlements(now)
     }
 
     fn rollback(&mut self, out: &mut OutBuf) -> Result<(), Refused> {

@@ -121,7 +121,7 @@ pub fn with_delivery_count(properties: &Bytes, count: u32) -> Bytes {
 /// Writes the routing key of `message` into `key`, cut to what a short string holds (C-address-6).
 pub fn put_routing_key(message: &Message, key: &mut Vec<u8>) {
     key.clear();
-    key.extend(message.address.routing_key());
+    message.address.put_routing_key(key);
     if key.len() > SHORT_STRING_BYTES_MAX {
         key.truncate(outbound::cut_len(key));
     }

@@ -63,8 +63,27 @@ fn read(batch: &mut Batch, kept: &mut Vec<(Bytes, Bytes)>) {
     }
 }
 
+/// The same in one go, as a connection does it.
+fn read_whole(batch: &mut Batch, kept: &mut Vec<(Bytes, Bytes)>) {
+    for _ in 0..PUBLISHES {
+        let whole = batch.whole_publish().unwrap();
+        assert_eq!(whole.publish.routing_key, b"a.b.");
+        whole.properties.check(|_, _| {}).unwrap();
+        let properties = batch.share(whole.properties.as_bytes());
+        kept.push((properties, batch.share(whole.body)));
+        let len = whole.len;
+        batch.skip(len);
+    }
+}
+
 #[test]
 fn reading_a_publish_allocates_nothing() {
+    for read in [read, read_whole] {
+        assert_no_allocation(read);
+    }
+}
+
+fn assert_no_allocation(read: fn(&mut Batch, &mut Vec<(Bytes, Bytes)>)) {
     let mut buffer = read_buffer();
     let mut kept = Vec::with_capacity(PUBLISHES);
     let limit = FrameLimit {

@@ -13,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     Malformed, OutBuf,
-    frame::{ChannelId, FRAME_END, FRAME_OVERHEAD, FrameType, put_frame_header},
+    frame::{
+        ChannelId, FRAME_END, FRAME_OVERHEAD, FrameType, HEADER_LEN, frame_header, put_frame_header,
+    },
     properties::Properties,
     reader::Reader,
 };
@@ -127,15 +129,36 @@ pub fn put_content(
     body: &Bytes,
     frame_max: u32,
 ) {
+    let body_len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    let is_one_piece = body.len() < OutBuf::REFERENCE_BYTES_MIN
+        && (1..=payload_max(frame_max)).contains(&body_len);
+    let copied: &[u8] = if is_one_piece { body } else { &[] };
+    let len = HEADER_LEN + 12 + properties.len() + 1 + HEADER_LEN + copied.len() + 1;
+    out.put_with(len, |out| {
+        put_header(out, channel, properties, body.len());
+        if is_one_piece {
+            out.extend_from_slice(&frame_header(FrameType::Body, channel, body_len));
+            out.extend_from_slice(copied);
+            out.push(FRAME_END);
+        }
+    });
+    if !is_one_piece {
+        put_body(out, channel, body, payload_max(frame_max));
+    }
+}
+
+/// Writes the header frame, its fixed part in one go.
+#[inline]
+fn put_header(out: &mut Vec<u8>, channel: ChannelId, properties: &[u8], body_len: usize) {
     let properties_len = u32::try_from(properties.len()).unwrap_or(u32::MAX);
     let size = FIXED_LEN.saturating_add(properties_len);
-    put_frame_header(out, FrameType::Header, channel, size);
-    out.put_u16(CLASS_BASIC);
-    out.put_u16(0);
-    out.put_u64(u64::try_from(body.len()).unwrap_or(u64::MAX));
-    out.put_slice(properties);
-    out.put_u8(FRAME_END);
-    put_body(out, channel, body, payload_max(frame_max));
+    let [c1, c0] = CLASS_BASIC.to_be_bytes();
+    let body_len = u64::try_from(body_len).unwrap_or(u64::MAX).to_be_bytes();
+    out.extend_from_slice(&frame_header(FrameType::Header, channel, size));
+    out.extend_from_slice(&[c1, c0, 0, 0]);
+    out.extend_from_slice(&body_len);
+    out.extend_from_slice(properties);
+    out.push(FRAME_END);
 }
 
 fn put_body(out: &mut OutBuf, channel: ChannelId, body: &Bytes, payload_max: u32) {

@@ -11,7 +11,7 @@
 
 use super::{
     OutBuf,
-    frame::{ChannelId, FRAME_END, FrameType, put_frame_header},
+    frame::{ChannelId, FRAME_END, FrameType, HEADER_LEN, frame_header},
     method_id::MethodId,
     settle::DeliveryTag,
 };
@@ -42,7 +42,7 @@ impl PublishedTo<'_> {
         short_len(self.exchange) + short_len(self.routing_key)
     }
 
-    fn put(self, out: &mut OutBuf) {
+    fn put(self, out: &mut Vec<u8>) {
         put_short_string(out, self.exchange);
         put_short_string(out, self.routing_key);
     }
@@ -58,12 +58,11 @@ pub fn put_deliver(
 ) {
     let (tag, redelivered) = delivery;
     let len = short_len(consumer_tag) + 9 + published.len();
-    put_method_start(out, channel, MethodId::BASIC_DELIVER, len);
-    put_short_string(out, consumer_tag);
-    out.put_u64(tag.0);
-    out.put_u8(u8::from(redelivered == Redelivered::Yes));
-    published.put(out);
-    out.put_u8(FRAME_END);
+    put_method(out, channel, MethodId::BASIC_DELIVER, len, |out| {
+        put_short_string(out, consumer_tag);
+        put_tag(out, tag, redelivered);
+        published.put(out);
+    });
 }
 
 /// Writes the method frame of `basic.get-ok`; `messages` are those left in the queue.
@@ -75,17 +74,12 @@ pub fn put_get_ok(
     messages: u32,
 ) {
     let (tag, redelivered) = delivery;
-    put_method_start(
-        out,
-        channel,
-        MethodId::BASIC_GET_OK,
-        9 + published.len() + 4,
-    );
-    out.put_u64(tag.0);
-    out.put_u8(u8::from(redelivered == Redelivered::Yes));
-    published.put(out);
-    out.put_u32(messages);
-    out.put_u8(FRAME_END);
+    let len = 9 + published.len() + 4;
+    put_method(out, channel, MethodId::BASIC_GET_OK, len, |out| {
+        put_tag(out, tag, redelivered);
+        published.put(out);
+        out.extend_from_slice(&messages.to_be_bytes());
+    });
 }
 
 /// Writes the method frame of `basic.return`, for instance `(312, b"NO_ROUTE")`.
@@ -97,19 +91,38 @@ pub fn put_return(
 ) {
     let (code, text) = reply;
     let len = 2 + short_len(text) + published.len();
-    put_method_start(out, channel, MethodId::BASIC_RETURN, len);
-    out.put_u16(code);
-    put_short_string(out, text);
-    published.put(out);
-    out.put_u8(FRAME_END);
+    put_method(out, channel, MethodId::BASIC_RETURN, len, |out| {
+        out.extend_from_slice(&code.to_be_bytes());
+        put_short_string(out, text);
+        published.put(out);
+    });
 }
 
-fn put_method_start(out: &mut OutBuf, channel: ChannelId, id: MethodId, arguments_len: usize) {
+/// Writes a method frame whose arguments `put` writes, into memory that is reserved once.
+#[inline]
+fn put_method(
+    out: &mut OutBuf,
+    channel: ChannelId,
+    id: MethodId,
+    arguments_len: usize,
+    put: impl FnOnce(&mut Vec<u8>),
+) {
     // At most three short strings and fourteen octets, so the sum is far below 4 GiB.
     let size = u32::try_from(METHOD_ID_LEN + arguments_len).unwrap_or(u32::MAX);
-    put_frame_header(out, FrameType::Method, channel, size);
-    out.put_u16(id.class);
-    out.put_u16(id.method);
+    let ([c1, c0], [m1, m0]) = (id.class.to_be_bytes(), id.method.to_be_bytes());
+    let len = HEADER_LEN + METHOD_ID_LEN + arguments_len + 1;
+    out.put_with(len, |out| {
+        out.extend_from_slice(&frame_header(FrameType::Method, channel, size));
+        out.extend_from_slice(&[c1, c0, m1, m0]);
+        put(out);
+        out.push(FRAME_END);
+    });
+}
+
+#[inline]
+fn put_tag(out: &mut Vec<u8>, tag: DeliveryTag, redelivered: Redelivered) {
+    out.extend_from_slice(&tag.0.to_be_bytes());
+    out.push(u8::from(redelivered == Redelivered::Yes));
 }
 
 /// The part of `string` that a short string can hold. Names are checked where they enter, so this
@@ -122,10 +135,11 @@ fn short_len(string: &[u8]) -> usize {
     1 + short(string).len()
 }
 
-fn put_short_string(out: &mut OutBuf, string: &[u8]) {
+#[inline]
+fn put_short_string(out: &mut Vec<u8>, string: &[u8]) {
     let string = short(string);
-    out.put_u8(u8::try_from(string.len()).unwrap_or(u8::MAX));
-    out.put_slice(string);
+    out.push(u8::try_from(string.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(string);
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Malformed, OutBuf};
+use super::{Malformed, OutBuf, whole::WholePublish};
 
 /// The octet after each payload.
 pub const FRAME_END: u8 = 0xCE;
@@ -24,7 +24,8 @@ pub const FRAME_OVERHEAD: u32 = 8;
 /// The lowest `frame_max` that may be negotiated, and the limit before it is: RabbitMQ >= 4.1.
 pub const FRAME_MAX_LOWEST: u32 = 8192;
 
-const HEADER_LEN: usize = 7;
+/// Octets before a payload.
+pub const HEADER_LEN: usize = 7;
 /// A few clients exceed `frame_max` by one frame's overhead; RabbitMQ lets them.
 const FRAME_SIZE_FUDGE: u32 = FRAME_OVERHEAD;
 const PROTOCOL_HEADER_LEN: usize = 8;
@@ -158,6 +159,19 @@ impl Batch {
         }))
     }
 
+    /// The publish that comes next, if it does and all of its frames lie side by side;
+    /// [`Batch::skip`] its length then.
+    #[inline]
+    #[must_use]
+    pub fn whole_publish(&self) -> Option<WholePublish<'_>> {
+        WholePublish::read(self.bytes.get(self.position..)?)
+    }
+
+    /// Steps over frames that were read otherwise, `len` octets of them.
+    pub fn skip(&mut self, len: usize) {
+        self.position += len;
+    }
+
     /// The frame at `span`.
     #[must_use]
     pub fn frame(&self, span: FrameSpan) -> Frame<'_> {
@@ -258,11 +272,17 @@ impl ProtocolHeader {
     }
 }
 
+/// The seven octets before a payload of `size` octets.
+#[inline]
+#[must_use]
+pub fn frame_header(kind: FrameType, channel: ChannelId, size: u32) -> [u8; HEADER_LEN] {
+    let ([c1, c0], [s3, s2, s1, s0]) = (channel.0.to_be_bytes(), size.to_be_bytes());
+    [kind.octet(), c1, c0, s3, s2, s1, s0]
+}
+
 /// Writes the seven octets before a payload of `size` octets.
 pub fn put_frame_header(out: &mut OutBuf, kind: FrameType, channel: ChannelId, size: u32) {
-    out.put_u8(kind.octet());
-    out.put_u16(channel.0);
-    out.put_u32(size);
+    out.put_slice(&frame_header(kind, channel, size));
 }
 
 /// Writes a heartbeat (AMQP 0-9-1 §4.2.7).

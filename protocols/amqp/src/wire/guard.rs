@@ -26,6 +26,9 @@ struct Level {
 /// [`Malformed::Table`] when a value crosses the end of its table, [`Malformed::TableType`],
 /// [`Malformed::TableDepth`] and [`Malformed::TableValues`].
 pub fn check_table(inside: &[u8], values_max: usize) -> Result<(), Malformed> {
+    if is_flat(inside, values_max) {
+        return Ok(());
+    }
     let mut stack = [Level {
         rest_len: 0,
         is_named: true,
@@ -49,6 +52,24 @@ pub fn check_table(inside: &[u8], values_max: usize) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+/// Whether it is well-formed and has no table or array inside it, as most.
+fn is_flat(inside: &[u8], values_max: usize) -> bool {
+    let mut reader = Reader::new(inside);
+    let mut values = 0;
+    while !reader.is_empty() {
+        values += 1;
+        let is_fine = values <= values_max
+            && reader.short_string().is_some()
+            && reader
+                .u8()
+                .is_some_and(|tag| skip_value(&mut reader, tag).is_ok());
+        if !is_fine {
+            return false;
+        }
+    }
+    true
 }
 
 /// Steps over one value of `level`, or into it if it is a table or an array.

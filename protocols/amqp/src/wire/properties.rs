@@ -17,6 +17,8 @@ use super::{
 };
 
 const CONTINUATION: u16 = 1;
+/// The flags that mean a property.
+const KNOWN: u16 = 0xfffc;
 
 /// The name of a property, in the order of flags and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,8 +127,7 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub fn iter(self) -> PropertyIter<'a> {
         PropertyIter {
-            flags: self.flags,
-            next: 0,
+            flags: self.flags & KNOWN,
             reader: Reader::new(self.bytes.get(2..).unwrap_or_default()),
         }
     }
@@ -148,7 +149,7 @@ impl<'a> Properties<'a> {
             }
             visit(property, value);
         }
-        let is_whole = iter.reader.is_empty() && iter.is_exhausted();
+        let is_whole = iter.flags == 0 && iter.reader.is_empty();
         if is_whole {
             Ok(())
         } else {
@@ -195,20 +196,12 @@ impl<'a> Properties<'a> {
 /// Iterates over the properties that are set; see [`Properties::iter`].
 #[derive(Clone, Copy, Debug)]
 pub struct PropertyIter<'a> {
+    /// Those that are to come.
     flags: u16,
-    next: usize,
     reader: Reader<'a>,
 }
 
 impl<'a> PropertyIter<'a> {
-    /// True when no flag is left whose value has not been read.
-    fn is_exhausted(&self) -> bool {
-        ORDER
-            .iter()
-            .skip(self.next)
-            .all(|property| self.flags & property.flag() == 0)
-    }
-
     fn read(&mut self, property: Property) -> Option<PropertyValue<'a>> {
         Some(match property {
             Property::Headers => PropertyValue::Table(self.reader.long_string()?),
@@ -222,16 +215,15 @@ impl<'a> PropertyIter<'a> {
 impl<'a> Iterator for PropertyIter<'a> {
     type Item = (Property, PropertyValue<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let property = *ORDER.get(self.next)?;
-            if self.flags & property.flag() != 0 {
-                let value = self.read(property)?;
-                self.next += 1;
-                return Some((property, value));
-            }
-            self.next += 1;
-        }
+        // The flags are in the order of the values, so the highest is next; after the last there is
+        // none, and nothing at its place.
+        let at = usize::try_from(self.flags.leading_zeros()).ok()?;
+        let property = *ORDER.get(at)?;
+        let value = self.read(property)?;
+        self.flags &= !property.flag();
+        Some((property, value))
     }
 }
 

@@ -11,6 +11,7 @@ mod held;
 mod interop;
 mod limits;
 mod publishes;
+mod requirements;
 mod topology;
 mod transactions;
 
@@ -250,6 +251,10 @@ pub(super) struct GatedJournal {
     end: AtomicU64,
     pub(super) durable: AtomicU64,
     pub(super) is_full: AtomicBool,
+    /// It takes nothing at all.
+    pub(super) is_shut: AtomicBool,
+    /// It says that it takes records, and then refuses them.
+    pub(super) is_fickle: AtomicBool,
 }
 
 impl GatedJournal {
@@ -266,6 +271,9 @@ impl GatedJournal {
 
 impl Journal for GatedJournal {
     fn append(&self, record: &[&[u8]], _: Urgency) -> Appended {
+        if !self.takes_records() || self.is_fickle.load(Ordering::SeqCst) {
+            return Appended::REFUSED;
+        }
         let len = record.iter().map(|part| part.len() as u64).sum::<u64>();
         let start = self.end.fetch_add(len, Ordering::SeqCst);
         Appended {
@@ -284,6 +292,10 @@ impl Journal for GatedJournal {
 
     fn has_room(&self) -> bool {
         !self.is_full.load(Ordering::SeqCst)
+    }
+
+    fn takes_records(&self) -> bool {
+        !self.is_shut.load(Ordering::SeqCst)
     }
 
     fn read(&self, _: Lsn) -> Option<Bytes> {

@@ -168,3 +168,55 @@ fn a_closed_channel_rolls_back() {
         consumer_tag: "t"
     }))));
 }
+
+/// A client on a gated journal that has taken the message of durable queue `d`, in a transaction.
+fn holding_a_message() -> (Client, Arc<GatedJournal>, Arc<Broker>) {
+    let (broker, journal) = gated_broker();
+    journal.durable.store(u64::MAX, Ordering::SeqCst);
+    let mut client = Client::open(&broker);
+    client.send(&declare("d", 2, &TableBuf::new()));
+    client.send(&publish_to(("", "d"), 0, PERSISTENT, b"x"));
+    client.send(&tx(MethodId::TX_SELECT));
+    client.send(&method(
+        MethodId::BASIC_GET,
+        Args::default().u16(0).short("d").u8(0),
+    ));
+    (client, journal, broker)
+}
+
+fn depth(broker: &Broker) -> (usize, usize) {
+    let queue = broker.vhost("/").unwrap().queue("d").unwrap();
+    (queue.status().messages, queue.unsettled())
+}
+
+#[test]
+fn a_commit_that_the_journal_cannot_take_does_nothing_and_is_refused() {
+    let (mut client, journal, broker) = holding_a_message();
+    client.send(&publish_to(("", "d"), 0, PERSISTENT, b"y"));
+    client.send(&ack(1, 0));
+    journal.is_shut.store(true, Ordering::SeqCst);
+    let text = "PRECONDITION_FAILED - the journal takes no records: nothing is committed";
+    let closed = channel_closed(406, text, MethodId::TX_COMMIT);
+    assert_eq!(client.send(&tx(MethodId::TX_COMMIT)), closed);
+    assert_eq!(depth(&broker), (1, 0));
+}
+
+#[test]
+fn a_commit_of_acknowledgements_alone_that_the_journal_refuses_is_not_ok() {
+    let (mut client, journal, _broker) = holding_a_message();
+    client.send(&ack(1, 0));
+    journal.is_fickle.store(true, Ordering::SeqCst);
+    let text = "PRECONDITION_FAILED - partial tx completion";
+    let closed = channel_closed(406, text, MethodId::TX_COMMIT);
+    assert_eq!(client.send(&tx(MethodId::TX_COMMIT)), closed);
+}
+
+#[test]
+fn a_commit_of_what_no_restart_needs_asks_nothing_of_the_journal() {
+    let (broker, journal) = gated_broker();
+    let mut client = transactional(&broker);
+    journal.is_shut.store(true, Ordering::SeqCst);
+    client.send(&publish(b"1"));
+    assert_eq!(client.send(&tx(MethodId::TX_COMMIT)), ok(TxReply::CommitOk));
+    assert_eq!(messages(&mut client), ready(1));
+}
