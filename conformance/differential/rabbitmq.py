@@ -31,11 +31,12 @@ def is_installed() -> bool:
 class RabbitMq:
     """One node, started with an empty data directory."""
 
-    def __init__(self, directory: Path, plugins: tuple[str, ...] = (), definitions: str = ""):
+    def __init__(self, directory: Path, plugins: tuple[str, ...] = (), definitions: str = "", advanced: str = ""):
         self.directory = directory
         self._port = _free_port()
         self._plugins = plugins
         self._definitions = definitions
+        self._advanced = advanced
         self._process: subprocess.Popen | None = None
         self._mapper: subprocess.Popen | None = None
         self.log_path = directory / "rabbitmq.log"
@@ -49,6 +50,8 @@ class RabbitMq:
             (self.directory / "definitions.json").write_text(self._definitions)
             config += f"load_definitions = {self.directory}/definitions.json\n"
         (self.directory / "rabbitmq.conf").write_text(config)
+        if self._advanced:
+            (self.directory / "advanced.config").write_text(self._advanced)
         (self.directory / "plugins").write_text(f"[{','.join(self._plugins)}].")
         environment = self._environment()
         with self.log_path.open("ab") as log:

@@ -61,8 +61,9 @@ def main() -> None:
                 lambda _, message: (message.ack(), reasons.append(message.headers["x-first-death-reason"]))])
             with burying:
                 refuse.delay()
+                # What a task asks the worker's loop to send, here the reject, may wait for kombu's timers: up to 10 s.
                 while not reasons:
-                    connection.drain_events(timeout=10)
+                    connection.drain_events(timeout=30)
             print(f"died {reasons[0]}")
         for name in ("clients.celery", GRAVES):
             connection.default_channel.queue_delete(name)
