@@ -1,7 +1,7 @@
 //! The bytes of AMQP 0-9-1, and nothing of what they mean.
 //!
 //! ```text
-//! read buffer ─► frame (split) ─┬─► whole, publish, settle, content : hot, own, no copy, no allocation
+//! read buffer ─► frame (split) ─┬─► whole, publish, settle, content : hot, own, no copy
 //!                               └─► guard ─► methods         : everything else, by amq-protocol
 //! write buffer ◄─┬─ deliver, content                         : hot, own
 //!                └─ replies                                  : everything else, by amq-protocol

@@ -1,8 +1,8 @@
 //! How long reading a publish and writing a delivery take: the numbers behind the promise of less
-//! than 50 ns each. Read: three frames found in the read buffer, all of their fields, properties and
-//! headers checked, and what the message keeps of them (properties, body) referenced. Written:
-//! three frames in the output. They mean something in an optimised build on a quiet machine, so they run when
-//! asked for: `cargo test --release -p amqp speed -- --ignored --nocapture`.
+//! than 50 ns each. Read: three frames found in the read buffer, all of their fields, properties
+//! and headers checked, and what the message keeps of them (properties, body) referenced. Written:
+//! three frames in the output. They mean something in an optimised build on a quiet machine, so
+//! they run when asked for: `cargo test --release -p amqp speed -- --ignored --nocapture`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
