@@ -124,6 +124,10 @@ pub fn mqtt(
             subscribe: u32_of(keys.subscribe_bytes_max),
             ..defaults.sizes
         },
+        topics: mqtt::TopicLimits {
+            levels_max: keys.topic_levels_max.into(),
+            bytes_max: bytes(keys.topic_bytes_max),
+        },
         receive_max: keys.receive_max,
         inflight_max: keys.inflight_max,
         queued_max: count(keys.queued_max),

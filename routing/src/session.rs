@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::delivery::{Delivery, Source};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, Seq, SessionId};
-use crate::journal::{Entry, Lsn, Urgency};
+use crate::journal::{Entry, Lsn};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::{Item, OutboxLimits, Wakes};
@@ -210,10 +210,7 @@ impl Session {
         entry: impl FnOnce(Name, SessionId, u16) -> Entry,
     ) -> Option<Lsn> {
         let vhost = self.vhost.upgrade().filter(|_| self.is_durable)?;
-        Some(vhost.append(
-            &entry(vhost.name.clone(), self.id, packet_id),
-            Urgency::Sync,
-        ))
+        Some(vhost.append_from_reserve(&entry(vhost.name.clone(), self.id, packet_id)))
     }
 
     /// Makes this connection the session's own, taking it over from any other.

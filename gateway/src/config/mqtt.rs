@@ -34,6 +34,10 @@ pub struct Mqtt {
     pub connect_bytes_max: u64,
     /// The largest SUBSCRIBE or UNSUBSCRIBE in bytes.
     pub subscribe_bytes_max: u64,
+    /// Levels of a topic or filter.
+    pub topic_levels_max: u16,
+    /// Bytes of a topic or filter.
+    pub topic_bytes_max: u64,
     /// Topic aliases that a client may set: Topic Alias Maximum (MQTT 5 §3.2.2.3.8); zero: none.
     pub topic_alias_max: u16,
     /// Topic aliases used towards a client; zero: none.
@@ -80,6 +84,8 @@ impl Default for Mqtt {
             packet_bytes_max: 2_000_000,
             connect_bytes_max: 512 << 10,
             subscribe_bytes_max: 100_000,
+            topic_levels_max: 201,
+            topic_bytes_max: 65_535,
             topic_alias_max: 10,
             topic_alias_out_max: 10,
             session_expiry_max: Duration::ZERO,
@@ -137,6 +143,8 @@ impl Mqtt {
                 packet,
                 default.subscribe_bytes_max,
             ),
+            topic_levels_max: of.integer("topic_levels_max", 1..=256, default.topic_levels_max),
+            topic_bytes_max: of.size("topic_bytes_max", 1..=65_535, default.topic_bytes_max),
             topic_alias_max: of.integer("topic_alias_max", 0..=u16::MAX, default.topic_alias_max),
             topic_alias_out_max: of.integer(
                 "topic_alias_out_max",

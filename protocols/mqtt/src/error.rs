@@ -51,6 +51,9 @@ pub enum LimitExceeded {
     /// There is no room to keep what it publishes. Only 3.x is closed for it.
     #[error("no room for more messages")]
     Storage,
+    /// A topic is longer or deeper than allowed, in a PUBLISH that has no negative acknowledgement.
+    #[error("the topic is longer or has more levels than allowed")]
+    Topic,
     /// It does not read what it is sent.
     #[error("the client fell too far behind")]
     TooSlow,
@@ -102,6 +105,7 @@ impl Error {
             Self::LimitExceeded(LimitExceeded::ReceiveMaximum) => {
                 Some(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED)
             }
+            Self::LimitExceeded(LimitExceeded::Topic) => Some(ReasonCode::TOPIC_NAME_INVALID),
             Self::LimitExceeded(LimitExceeded::Storage | LimitExceeded::TooSlow) => {
                 Some(ReasonCode::QUOTA_EXCEEDED)
             }

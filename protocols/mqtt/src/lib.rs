@@ -14,5 +14,5 @@ pub mod wire;
 pub use connection::Connection;
 pub use counters::{Count, Counters};
 pub use error::{Ended, Error, LimitExceeded, PeerMisbehaved};
-pub use settings::Settings;
+pub use settings::{Settings, TopicLimits};
 pub use translate::{ORIGIN, ORIGINS, VOUCHED_ORIGIN};

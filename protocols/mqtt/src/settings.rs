@@ -8,6 +8,37 @@ use routing::{Name, OutboxLimits};
 use crate::counters::Counters;
 use crate::wire::SizeLimits;
 
+/// How long and how deep the topics and filters of clients may be. The standard's own limits are
+/// 65,535 bytes and none; the core's is [`routing::address::LEVELS_MAX`] levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicLimits {
+    /// Levels: one more than there are slashes. Each may cost a node of the trie.
+    pub levels_max: usize,
+    /// Bytes in UTF-8.
+    pub bytes_max: usize,
+}
+
+impl Default for TopicLimits {
+    /// Mosquitto's.
+    fn default() -> Self {
+        Self {
+            levels_max: 201,
+            bytes_max: 65_535,
+        }
+    }
+}
+
+impl TopicLimits {
+    /// Whether a topic or filter is within them.
+    #[must_use]
+    pub fn allow(&self, topic: &[u8]) -> bool {
+        // Most topics have fewer bytes than they may have levels: nothing is counted.
+        topic.len() <= self.bytes_max
+            && (topic.len() < self.levels_max
+                || topic.iter().filter(|byte| **byte == b'/').count() < self.levels_max)
+    }
+}
+
 /// Limits and defaults of all connections of one listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -15,6 +46,9 @@ pub struct Settings {
     pub vhost: Option<Name>,
     /// Sizes of packets, in bytes.
     pub sizes: SizeLimits,
+    /// Length and depth of topics and filters: beyond them 0x8F in SUBACK, 0x90 for a PUBLISH or a
+    /// will.
+    pub topics: TopicLimits,
     /// QoS 1 and 2 messages that a 5.0 client may have unacknowledged: the Receive Maximum of
     /// CONNACK. A client that exceeds it is disconnected with 0x93.
     pub receive_max: u16,
@@ -67,6 +101,7 @@ impl Default for Settings {
         Self {
             vhost: None,
             sizes: SizeLimits::default(),
+            topics: TopicLimits::default(),
             receive_max: 20,
             inflight_max: 20,
             queued_max: 1000,

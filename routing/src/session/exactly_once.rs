@@ -111,11 +111,8 @@ impl Session {
             return Ok(None);
         };
         let entry = entry(vhost.name.clone(), self.id);
-        let mut end = vhost.append(&entry, Urgency::Sync);
-        if end == Appended::REFUSED.end {
-            // Deliveries go on while the disk is low, from the journal's reserve.
-            end = vhost.append(&entry, Urgency::Lazy);
-        }
+        // Deliveries go on while the disk is low.
+        let end = vhost.append_from_reserve(&entry);
         if end == Appended::REFUSED.end {
             return Err(NoRoom);
         }

@@ -190,13 +190,19 @@ impl VHost {
         &self.core
     }
 
+    /// Appends an entry that somebody waits for and that makes room, or was let in by
+    /// [`Self::check_room`]: while the disk is low, from the journal's reserve.
+    pub(crate) fn append_from_reserve(&self, entry: &Entry) -> Lsn {
+        let end = self.append(entry, Urgency::Sync);
+        if end == Appended::REFUSED.end {
+            return self.append(entry, Urgency::Lazy);
+        }
+        end
+    }
+
     /// Appends an entry about exchanges, queues and bindings, which somebody waits for.
     fn append_topology(&self, entry: &Entry) -> Lsn {
-        let mut end = self.append(entry, Urgency::Sync);
-        if end == Appended::REFUSED.end {
-            // From the reserve: it makes room, or was let in by `check_room`.
-            end = self.append(entry, Urgency::Lazy);
-        }
+        let end = self.append_from_reserve(entry);
         if end != Appended::REFUSED.end {
             self.topology_end.fetch_max(end.0, Ordering::AcqRel);
         }

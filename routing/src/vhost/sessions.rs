@@ -59,6 +59,15 @@ pub struct SessionCounts {
     pub connected: usize,
 }
 
+/// The session that a CONNECT gets.
+struct FoundSession {
+    session: Arc<Session>,
+    /// Whether it was there before.
+    is_present: bool,
+    /// The one that a clean start leaves behind.
+    left: Option<Arc<Session>>,
+}
+
 /// A session to be made.
 pub(super) struct NewSession {
     pub(super) id: SessionId,
@@ -73,16 +82,21 @@ impl VHost {
     /// had it finds out by its outbox.
     ///
     /// # Errors
-    /// None that a client causes; [`Error::NotFound`] if the session's queue is being deleted.
+    /// [`Error::Invalid`] if the session would outlive its connection and the disk has no room for
+    /// that; [`Error::NotFound`] if its queue is being deleted.
     pub fn open_session(
         &self,
         now: Timestamp,
         open: &OpenSession,
         wakes: &mut Wakes,
     ) -> Result<SessionOpened, Error> {
-        let (session, is_present, left) = {
+        let FoundSession {
+            session,
+            is_present,
+            left,
+        } = {
             let mut topology = self.topology.lock();
-            self.session_for(&mut topology, open)
+            self.session_for(&mut topology, open)?
         };
         if let Some(left) = left {
             self.finish_session(now, &left, wakes);
@@ -201,6 +215,9 @@ impl VHost {
     /// Subscribes a session. `filter` is the text as subscribed, with any `$share/group/`;
     /// `parsed` and `group` its parts. Returns whether the subscription was there before, and
     /// where its record ends.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is to outlive the connection and the disk has no room for that.
     pub fn subscribe(
         &self,
         session: &Session,
@@ -208,7 +225,8 @@ impl VHost {
         parsed: &TopicFilter,
         group: Option<&Name>,
         options: SubscriptionOptions,
-    ) -> (bool, Option<Lsn>) {
+    ) -> Result<(bool, Option<Lsn>), Error> {
+        self.check_room(session.is_durable)?;
         match group {
             Some(group) => self.join_group(group, &session.subscriber, parsed, options),
             None => self.subscribe_filter(&session.subscriber, parsed, options),
@@ -222,12 +240,8 @@ impl VHost {
             filter: filter.clone(),
             options,
         };
-        (
-            existed,
-            session
-                .is_durable
-                .then(|| self.append(&entry, Urgency::Sync)),
-        )
+        let lsn = session.is_durable.then(|| self.append_from_reserve(&entry));
+        Ok((existed, lsn))
     }
 
     /// Ends a session's subscription; returns whether it was there, and where the record ends.
@@ -244,7 +258,7 @@ impl VHost {
         let journalled = existed && session.is_durable;
         (
             existed,
-            journalled.then(|| self.append(&entry, Urgency::Sync)),
+            journalled.then(|| self.append_from_reserve(&entry)),
         )
     }
 
@@ -270,22 +284,26 @@ impl VHost {
         }
     }
 
-    /// The session to use, whether it was there, and the one that a clean start leaves behind.
+    /// The session to use: the one that is there, or a new one.
     fn session_for(
         &self,
         topology: &mut Topology,
         open: &OpenSession,
-    ) -> (Arc<Session>, bool, Option<Arc<Session>>) {
+    ) -> Result<FoundSession, Error> {
         let existing = topology.sessions.get(&open.client_id).cloned();
         let wants_durable = open.expiry_s > 0;
         let left = match existing {
-            Some(session) if !open.clean_start && session.is_durable == wants_durable => {
-                return (session, true, None);
+            Some(session) if !open.clean_start && (session.is_durable || !wants_durable) => {
+                return Ok(FoundSession {
+                    session,
+                    is_present: true,
+                    left: None,
+                });
             }
-            Some(session) if !open.clean_start && session.is_durable => {
-                return (session, true, None);
+            other => {
+                self.check_room(wants_durable)?;
+                other.filter(|session| self.forget_session(topology, session))
             }
-            other => other.filter(|session| self.forget_session(topology, session)),
         };
         let (id, queue) = (
             SessionId(self.core.ids.next()),
@@ -309,9 +327,13 @@ impl VHost {
                 client_id: open.client_id.clone(),
                 expiry_s: open.expiry_s,
             };
-            self.append(&entry, Urgency::Sync);
+            self.append_from_reserve(&entry);
         }
-        (session, false, left)
+        Ok(FoundSession {
+            session,
+            is_present: false,
+            left,
+        })
     }
 
     pub(super) fn new_session(&self, topology: &mut Topology, new: NewSession) -> Arc<Session> {

@@ -145,6 +145,11 @@ impl Connection {
             connect.client_id.as_str().into()
         };
         let rights = Rights::of(&identity, &vhost, &client_id);
+        if let Some(will) = &connect.will
+            && !self.settings.topics.allow(will.topic.as_bytes())
+        {
+            return Err(ReasonCode::TOPIC_NAME_INVALID);
+        }
         let will = will(now, connect, &rights, &identity.user)?;
         let mut publisher = Publisher::new(Arc::clone(&vhost));
         let open = OpenSession {

@@ -39,6 +39,10 @@ impl Open {
         self.tally.count(Count::PublishesIn, 1);
         self.tally.count(Count::PayloadIn, publish.payload.len());
         let topic = self.topic_of(publish)?;
+        let can_refuse = publish.packet_id.is_some() && self.version == Version::V5;
+        if !can_refuse && !self.settings.topics.allow(&topic) {
+            return Err(LimitExceeded::Topic.into());
+        }
         let Some(packet_id) = publish.packet_id else {
             self.accept(now, publish, &topic);
             return Ok(());
@@ -135,6 +139,9 @@ impl Open {
 
     /// Hands a message to its receivers.
     fn accept(&mut self, now: Timestamp, publish: &Publish, topic: &Bytes) -> Accepted {
+        if !self.settings.topics.allow(topic) {
+            return Accepted::refused(ReasonCode::TOPIC_NAME_INVALID);
+        }
         // `$` topics are the server's own, but for the reply addresses that it gave out.
         let is_own = topic.first() == Some(&b'$');
         if is_own && !topic.starts_with(reply::REPLY_PREFIX.as_bytes()) {

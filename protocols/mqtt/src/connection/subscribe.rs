@@ -109,6 +109,9 @@ impl Open {
         let filter = Name::from(asked.filter.as_str());
         let (group, parsed) =
             vhost::parse_subscription(&filter).ok_or(ReasonCode::TOPIC_FILTER_INVALID)?;
+        if !self.settings.topics.allow(asked.filter.as_bytes()) {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
         // A reply address belongs to whoever gave it out.
         let is_reply = parsed
             .as_bytes()
@@ -129,9 +132,10 @@ impl Open {
             retain_as_published: asked.options.retain_as_published || self.client.is_bridge,
             subscription_id,
         };
-        let (existed, lsn) =
-            self.vhost
-                .subscribe(&self.session, &filter, &parsed, group.as_ref(), options);
+        let (existed, lsn) = self
+            .vhost
+            .subscribe(&self.session, &filter, &parsed, group.as_ref(), options)
+            .map_err(|error| translate::reason_code(&error))?;
         let wants_retained = match asked.options.retain_handling {
             RetainHandling::OnSubscribe => true,
             RetainHandling::OnNewSubscription => !existed,

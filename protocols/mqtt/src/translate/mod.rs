@@ -138,7 +138,8 @@ pub(crate) fn reason_code(error: &Error) -> ReasonCode {
         Error::Locked { .. } | Error::Reserved { .. } | Error::Internal { .. } => {
             ReasonCode::NOT_AUTHORIZED
         }
-        Error::LimitReached { .. } => ReasonCode::QUOTA_EXCEEDED,
+        // Of the invalid, what reaches MQTT is what the disk has no room for.
+        Error::LimitReached { .. } | Error::Invalid { .. } => ReasonCode::QUOTA_EXCEEDED,
         Error::NotFound { .. }
         | Error::Inequivalent { .. }
         | Error::ExclusiveUse { .. }
@@ -147,7 +148,6 @@ pub(crate) fn reason_code(error: &Error) -> ReasonCode {
         | Error::DefaultExchange
         | Error::InvalidArgument { .. }
         | Error::UnfitQueue { .. }
-        | Error::Invalid { .. }
         | Error::NotImplemented { .. } => ReasonCode::IMPLEMENTATION_SPECIFIC,
     }
 }

@@ -7,10 +7,9 @@
 //! shared         $share/ShareName/filter       ShareName not empty, without / + #
 //! ```
 
-use super::Malformed;
+use routing::address::LEVELS_MAX;
 
-/// More levels than this are refused, as in Mosquitto: each level may cost a node of the trie.
-pub const TOPIC_LEVELS_MAX: usize = 201;
+use super::Malformed;
 
 /// A topic filter, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub struct TopicFilter<'a> {
 ///
 /// # Errors
 /// [`Malformed::TopicName`] if it is empty, has a wildcard \[MQTT-3.3.2-2\] or has more than
-/// [`TOPIC_LEVELS_MAX`] levels. The characters were checked by [`utf8::check`](super::utf8::check).
+/// [`LEVELS_MAX`] levels. The characters were checked by [`utf8::check`](super::utf8::check).
 pub fn check_name(name: &str) -> Result<(), Malformed> {
     let mut levels = 1;
     for byte in name.bytes() {
@@ -35,7 +34,7 @@ pub fn check_name(name: &str) -> Result<(), Malformed> {
             _ => {}
         }
     }
-    if name.is_empty() || levels > TOPIC_LEVELS_MAX {
+    if name.is_empty() || levels > LEVELS_MAX {
         return Err(Malformed::TopicName);
     }
     Ok(())
@@ -45,7 +44,7 @@ pub fn check_name(name: &str) -> Result<(), Malformed> {
 ///
 /// # Errors
 /// [`Malformed::TopicFilter`] for an empty filter, wildcards that share a level, `#` before the
-/// last level \[MQTT-4.7.1-1\], \[MQTT-4.7.1-2\], or more than [`TOPIC_LEVELS_MAX`] levels;
+/// last level \[MQTT-4.7.1-1\], \[MQTT-4.7.1-2\], or more than [`LEVELS_MAX`] levels;
 /// [`Malformed::SharedSubscription`] for `$share` without a name or a filter. \[MQTT-4.8.2-1\]
 pub fn parse_filter(text: &str) -> Result<TopicFilter<'_>, Malformed> {
     check_filter(text)?;
@@ -80,7 +79,7 @@ fn check_filter(filter: &str) -> Result<(), Malformed> {
             "#" => is_last,
             _ => !level.contains(['+', '#']),
         };
-        if !is_sound || count > TOPIC_LEVELS_MAX {
+        if !is_sound || count > LEVELS_MAX {
             return Err(Malformed::TopicFilter);
         }
     }
@@ -171,10 +170,10 @@ mod tests {
 
     #[test]
     fn more_levels_than_the_limit_are_refused() {
-        let deep = "/".repeat(TOPIC_LEVELS_MAX - 1);
+        let deep = "/".repeat(LEVELS_MAX - 1);
         assert_eq!(check_name(&deep), Ok(()));
         assert!(parse_filter(&deep).is_ok());
-        let deeper = "/".repeat(TOPIC_LEVELS_MAX);
+        let deeper = "/".repeat(LEVELS_MAX);
         assert_eq!(check_name(&deeper), Err(Malformed::TopicName));
         assert_eq!(parse_filter(&deeper), Err(Malformed::TopicFilter));
     }

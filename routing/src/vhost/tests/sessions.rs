@@ -18,7 +18,9 @@ pub(super) fn subscribe(vhost: &VHost, session: &Session, text: &str) {
         qos: QoS::AtLeastOnce,
         ..SubscriptionOptions::default()
     };
-    vhost.subscribe(session, &text.into(), &filter(text), None, options);
+    vhost
+        .subscribe(session, &text.into(), &filter(text), None, options)
+        .unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use routing::journal::Appended;
 use routing::vhost::Recovery;
 use routing::{Broker, Journal, Lsn, Timestamp, Urgency};
 
-use super::support::{Bench, Client};
+use super::support::{Bench, Client, packet};
 use crate::wire::hex::hex;
 use crate::{ORIGIN, VOUCHED_ORIGIN};
 
@@ -17,7 +17,10 @@ use crate::{ORIGIN, VOUCHED_ORIGIN};
 pub(super) struct SlowJournal {
     records: Mutex<Vec<(Lsn, Bytes)>>,
     durable: AtomicU64,
+    /// Nothing but what comes from the reserve is taken.
     is_full: AtomicBool,
+    /// Nothing is taken.
+    is_exhausted: AtomicBool,
 }
 
 impl SlowJournal {
@@ -36,7 +39,7 @@ impl SlowJournal {
         let journal = Arc::new(Self {
             records: Mutex::new(records.clone()),
             durable: AtomicU64::new(durable),
-            is_full: AtomicBool::default(),
+            ..Self::default()
         });
         let bench = bench(&journal);
         let mut recovery = Recovery::new(&bench.broker);
@@ -49,7 +52,10 @@ impl SlowJournal {
 }
 
 impl Journal for SlowJournal {
-    fn append(&self, record: &[&[u8]], _: Urgency) -> Appended {
+    fn append(&self, record: &[&[u8]], urgency: Urgency) -> Appended {
+        if !self.takes_records() || (!self.has_room() && urgency == Urgency::Sync) {
+            return Appended::REFUSED;
+        }
         let record = Bytes::from(record.concat());
         let start = self.end();
         let end = Lsn(start.0 + record.len() as u64);
@@ -63,6 +69,10 @@ impl Journal for SlowJournal {
 
     fn has_room(&self) -> bool {
         !self.is_full.load(Ordering::Relaxed)
+    }
+
+    fn takes_records(&self) -> bool {
+        !self.is_exhausted.load(Ordering::Relaxed)
     }
 
     fn end(&self) -> Lsn {
@@ -194,4 +204,51 @@ fn a_full_disk_is_told_in_5_0_and_closes_3_x() {
     let mut v4 = bench.v4("q");
     assert_eq!(publish(&bench, &mut v4), "");
     assert!(v4.is_closed());
+}
+
+#[test]
+fn what_makes_room_or_is_small_is_kept_in_the_reserve_of_a_full_disk() {
+    let (bench, journal) = slow();
+    let mut client = bench.connected("00 04 'MQTT' 04 00 00 3C 00 01 's'");
+    client.send(&bench, "34 06 00 01 'x' 00 07 'x'");
+    sync(&bench, &journal);
+    assert_eq!(client.recv(&bench), hex("50 02 00 07"));
+    journal.is_full.store(true, Ordering::Relaxed);
+    for (packet, answer) in [
+        ("82 06 00 01 00 01 't' 01", "90 03 00 01 01"),
+        ("A2 05 00 03 00 01 't'", "B0 02 00 03"),
+        ("62 02 00 07", "70 02 00 07"),
+    ] {
+        assert_eq!(client.send(&bench, packet), "", "{packet}");
+        sync(&bench, &journal);
+        assert_eq!(client.recv(&bench), hex(answer), "{packet}");
+    }
+}
+
+#[test]
+fn without_any_room_what_must_outlive_the_connection_is_refused_at_once() {
+    let (bench, journal) = slow();
+    let mut v4 = bench.connected("00 04 'MQTT' 04 00 00 3C 00 01 's'");
+    let mut v5 = bench.connected("00 04 'MQTT' 05 02 00 3C 05 11 00 00 00 3C 00 01 'd'");
+    sync(&bench, &journal);
+    journal.is_full.store(true, Ordering::Relaxed);
+    journal.is_exhausted.store(true, Ordering::Relaxed);
+    let subscribed = v4.send(&bench, "82 06 00 02 00 01 'u' 01");
+    assert_eq!(subscribed, hex("90 03 00 02 80"));
+    let subscribed = v5.send(&bench, "82 07 00 01 00 00 01 'u' 00");
+    assert_eq!(subscribed, hex("90 04 00 01 00 97"));
+    for (connect, connack) in [
+        ("00 04 'MQTT' 04 00 00 3C 00 01 'm'", "20 02 00 03"),
+        (
+            "00 04 'MQTT' 05 00 00 3C 05 11 00 00 00 3C 00 01 'n'",
+            "20 03 00 97 00",
+        ),
+    ] {
+        let mut new = bench.client();
+        assert_eq!(new.send(&bench, &packet("10", connect)), hex(connack));
+        assert!(new.is_closed());
+    }
+    // What ends with its connection needs no room.
+    let subscribed = bench.v5("t").send(&bench, "82 07 00 01 00 00 01 'u' 00");
+    assert_eq!(subscribed, hex("90 04 00 01 00 00"));
 }

@@ -2,7 +2,8 @@
 
 use routing::{Frontend, OutboxLimits, Overflow};
 
-use super::support::Bench;
+use super::support::{Bench, packet};
+use crate::TopicLimits;
 use crate::wire::hex::hex;
 
 #[test]
@@ -108,4 +109,73 @@ fn a_receiver_that_is_to_be_disconnected_is_told() {
     publisher.send(&bench, "30 04 00 01 't' 'x' 30 04 00 01 't' 'x'");
     assert_eq!(slow.recv(&bench), hex("E0 01 97"));
     assert!(slow.is_closed());
+}
+
+/// Two levels and four bytes.
+fn bench_of_short_topics() -> Bench {
+    let mut bench = Bench::new();
+    bench.settings.topics = TopicLimits {
+        levels_max: 2,
+        bytes_max: 4,
+    };
+    bench
+}
+
+#[test]
+fn a_topic_beyond_the_limits_is_refused_where_it_can_be_and_else_ends_the_connection() {
+    let bench = bench_of_short_topics();
+    let mut v5 = bench.v5("p");
+    for (sent, answer) in [
+        ("32 0B 00 04 'a/bc' 00 01 00 'xy'", "40 03 00 01 10"),
+        ("32 0B 00 05 'a/b/c' 00 02 00 'x'", "40 03 00 02 90"),
+        ("34 0B 00 05 'abcde' 00 03 00 'x'", "50 03 00 03 90"),
+        ("34 0A 00 04 'a//b' 00 04 00 'x'", "50 03 00 04 90"),
+    ] {
+        assert_eq!(v5.send(&bench, sent), hex(answer), "{sent}");
+    }
+    assert_eq!(v5.send(&bench, "30 08 00 05 'abcde' 00"), hex("E0 01 90"));
+    assert!(v5.is_closed());
+    for sent in ["30 07 00 05 'a/b/c'", "32 09 00 05 'a/b/c' 00 01"] {
+        let mut v4 = bench.v4("q");
+        assert_eq!(v4.send(&bench, sent), "");
+        assert!(v4.is_closed(), "{sent}");
+    }
+}
+
+#[test]
+fn an_alias_for_a_topic_beyond_the_limits_does_not_help() {
+    let bench = bench_of_short_topics();
+    let mut v5 = bench.v5("p");
+    let named = "32 0D 00 05 'abcde' 00 01 03 23 00 01";
+    assert_eq!(v5.send(&bench, named), hex("40 03 00 01 90"));
+    let by_alias = "32 08 00 00 00 02 03 23 00 01";
+    assert_eq!(v5.send(&bench, by_alias), hex("40 03 00 02 90"));
+}
+
+#[test]
+fn a_filter_beyond_the_limits_is_refused_and_the_others_are_not() {
+    let bench = bench_of_short_topics();
+    let two = "82 11 00 01 00 00 05 'a/+/c' 00 00 03 'a/#' 00";
+    assert_eq!(bench.v5("s").send(&bench, two), hex("90 05 00 01 00 8F 00"));
+    let two = "82 10 00 01 00 05 'abcde' 00 00 03 'a/#' 00";
+    assert_eq!(bench.v4("t").send(&bench, two), hex("90 04 00 01 80 00"));
+}
+
+#[test]
+fn a_will_beyond_the_limits_is_refused_at_connect() {
+    let bench = bench_of_short_topics();
+    for (connect, connack) in [
+        (
+            "00 04 'MQTT' 05 06 00 3C 00 00 01 'w' 00 00 05 'a/b/c' 00 01 'x'",
+            "20 03 00 90 00",
+        ),
+        (
+            "00 04 'MQTT' 04 06 00 3C 00 01 'w' 00 05 'a/b/c' 00 01 'x'",
+            "20 02 00 03",
+        ),
+    ] {
+        let mut client = bench.client();
+        assert_eq!(client.send(&bench, &packet("10", connect)), hex(connack));
+        assert!(client.is_closed());
+    }
 }
