@@ -2,6 +2,7 @@
 //! which statement is written in `conformance/requirements`.
 
 mod connect;
+mod endings;
 mod publish;
 mod qos;
 mod subscribe;
