@@ -30,7 +30,7 @@ use crate::config::{Config, Permission, TopicPermission, User};
 
 mod scram;
 
-pub use scram::{Exchange, Verifier};
+pub use scram::{Exchange, Verifier, prepare};
 
 /// Whether a listener lets clients without credentials in from other machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum Anonymous {
 #[derive(Debug)]
 pub struct Authenticator {
     accounts: HashMap<String, Account>,
+    /// Names as SASLprep leaves them, with the names as they are configured.
+    prepared: HashMap<String, String>,
     anonymous: Option<Arc<Identity>>,
     /// Checked when there is no hash to check, so that the answer takes as long.
     decoy: String,
@@ -86,6 +88,7 @@ impl Authenticator {
         Ok(Self {
             anonymous: anonymous.map(|account| Arc::clone(&account.identity)),
             decoy: costliest_hash(&config.users),
+            prepared: prepared(&config.users),
             accounts,
             proof_key,
             turn: Arc::default(),
@@ -145,7 +148,7 @@ impl Authenticator {
         }
         let begun = exchange.take().ok_or(AuthError::BadCredentials)?;
         let proved = begun.finish(message).ok_or(AuthError::BadCredentials)?;
-        let account = self.accounts.get(&proved.user);
+        let account = self.prepared_account(&proved.user);
         // Unknown users have a verifier that nobody can fit, but it is no proof of anything.
         let account = account.filter(|account| account.verifier.is_some());
         let account = account.ok_or(AuthError::BadCredentials)?;
@@ -161,13 +164,16 @@ impl Authenticator {
     /// A user's verifier; for one that does not exist, one that looks the same each time.
     fn verifier(&self, user: &str) -> Verifier {
         let known = self
-            .accounts
-            .get(user)
+            .prepared_account(user)
             .and_then(|account| account.verifier.clone());
         known.unwrap_or_else(|| {
             let seed: Tag = self.tag(user.as_bytes()).finalize_fixed().into();
             Verifier::decoy(&seed)
         })
+    }
+
+    fn prepared_account(&self, prepared: &str) -> Option<&Account> {
+        self.accounts.get(self.prepared.get(prepared)?)
     }
 
     /// All who may log in, in no order.
@@ -236,6 +242,20 @@ impl Account {
             proved: Mutex::default(),
         })
     }
+}
+
+/// The names that SCRAM looks for. Where two become one, it is who is called just so.
+fn prepared(users: &[User]) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    for user in users {
+        let Some(name) = prepare(&user.name) else {
+            continue;
+        };
+        if name == user.name || !names.contains_key(name.as_ref()) {
+            names.insert(name.into_owned(), user.name.clone());
+        }
+    }
+    names
 }
 
 /// The user in the core's words.

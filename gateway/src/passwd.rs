@@ -9,7 +9,7 @@ use argon2::{Argon2, password_hash};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
 
-use crate::auth::Verifier;
+use crate::auth::{Verifier, prepare};
 
 /// 128 bits of salt, as RFC 9106 §3.1 recommends.
 const SALT_BYTES: usize = 16;
@@ -26,6 +26,9 @@ pub enum PasswdError {
     /// The hash could not be computed.
     #[error("cannot hash the password")]
     Hash(#[source] password_hash::Error),
+    /// SCRAM's passwords are text without control characters.
+    #[error("the password has a character that SASLprep (RFC 4013) prohibits")]
+    Prohibited,
     /// The terminal, the standard input or output failed.
     #[error("cannot read the password or write its hash")]
     Io(#[from] io::Error),
@@ -60,7 +63,7 @@ pub fn run(kind: Kind, out: &mut impl Write) -> Result<(), PasswdError> {
     };
     let made = match kind {
         Kind::Hash => hash(password.as_bytes())?,
-        Kind::Scram => scram(password.as_bytes())?,
+        Kind::Scram => scram(&password)?,
     };
     writeln!(out, "{made}")?;
     Ok(())
@@ -85,12 +88,13 @@ pub fn hash(password: &[u8]) -> Result<String, PasswdError> {
 /// The SCRAM-SHA-256 verifier of a password, with a fresh salt.
 ///
 /// # Errors
-/// As [`hash`].
-pub fn scram(password: &[u8]) -> Result<String, PasswdError> {
+/// As [`hash`]; [`PasswdError::Prohibited`] for what SASLprep does not allow.
+pub fn scram(password: &str) -> Result<String, PasswdError> {
     if password.is_empty() {
         return Err(PasswdError::Empty);
     }
-    Ok(Verifier::fresh(password)?.to_string())
+    let prepared = prepare(password).ok_or(PasswdError::Prohibited)?;
+    Ok(Verifier::fresh(prepared.as_bytes())?.to_string())
 }
 
 fn ask(input: &mut impl BufRead, prompt: &mut impl Write, text: &str) -> io::Result<String> {
@@ -150,7 +154,8 @@ mod tests {
     #[test]
     fn an_empty_password_has_no_hash() {
         assert!(matches!(hash(b""), Err(PasswdError::Empty)));
-        assert!(matches!(scram(b""), Err(PasswdError::Empty)));
+        assert!(matches!(scram(""), Err(PasswdError::Empty)));
+        assert!(matches!(scram("a\u{7}"), Err(PasswdError::Prohibited)));
     }
 
     #[test]

@@ -8,8 +8,12 @@
 //! server  v=<proof>
 //! ```
 //!
+//! Names and passwords are compared as SASLprep (RFC 4013) leaves them, so that it does not matter
+//! how a keyboard composed an accent.
+//!
 //! Channel binding (`SCRAM-SHA-256-PLUS`) is not offered, nor is acting for another user.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -27,6 +31,14 @@ const RANDOM_BYTES: usize = 18;
 
 type Key = [u8; 32];
 
+/// A name or password as SASLprep leaves it; none if it has a character that is prohibited there,
+/// or nothing is left.
+#[must_use]
+pub fn prepare(text: &str) -> Option<Cow<'_, str>> {
+    let prepared = stringprep::saslprep(text).ok()?;
+    Some(prepared).filter(|text| !text.is_empty())
+}
+
 /// What is stored of a password: enough to check a proof of it, not to make one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Verifier {
@@ -37,7 +49,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// The verifier of a password.
+    /// The verifier of a password that is [prepared](prepare).
     #[must_use]
     pub fn of(password: &[u8], salt: &[u8], iterations: u32) -> Self {
         let mut salted = Key::default();
@@ -139,6 +151,7 @@ impl Exchange {
         }
         let mut attributes = client_first.split(',');
         let user = name(attributes.next()?.strip_prefix("n=")?)?;
+        let user = prepare(&user)?.into_owned();
         let client_nonce = attributes.next()?.strip_prefix("r=")?;
         let is_printable = |byte| matches!(byte, b'!'..=b'~');
         if client_nonce.is_empty() || !client_nonce.bytes().all(is_printable) {
@@ -200,7 +213,7 @@ fn name(text: &str) -> Option<String> {
         });
         name.push_str(rest);
     }
-    Some(name).filter(|name| !name.is_empty())
+    Some(name)
 }
 
 fn sign(key: &Key, message: &[u8]) -> Key {
@@ -307,6 +320,30 @@ mod tests {
             assert!(begin(message).is_none(), "{message}");
         }
         assert_eq!(begin("y,,n=a=2Cb=3D,r=abc,x=ext").unwrap().0.user, "a,b=");
+    }
+
+    #[test]
+    fn the_examples_of_rfc_4013_are_prepared_as_it_says() {
+        for (input, output) in [
+            ("I\u{AD}X", Some("IX")),
+            ("user", Some("user")),
+            ("USER", Some("USER")),
+            ("\u{AA}", Some("a")),
+            ("\u{2168}", Some("IX")),
+            ("\u{7}", None),
+            ("\u{627}1", None),
+            ("\u{AD}", None),
+        ] {
+            assert_eq!(prepare(input).as_deref(), output, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_prepared_but_signed_as_they_were_sent() {
+        let exchange = begin("n,,n=I\u{AD}X,r=abc").unwrap().0;
+        assert_eq!(exchange.user, "IX");
+        assert_eq!(exchange.client_first, "n=I\u{AD}X,r=abc");
+        assert!(begin("n,,n=a\u{7},r=abc").is_none());
     }
 
     #[test]

@@ -224,6 +224,27 @@ fn scram_lets_in_who_knows_the_password() {
 }
 
 #[test]
+fn scram_compares_prepared_names_and_passwords() {
+    // SASLprep makes "IX" of both names; the verifier is that of the prepared password.
+    let verifier = crate::passwd::scram("\u{2168}pass\u{AD}").unwrap();
+    let user = |name: &str| {
+        format!(
+            "[[users]]\nname = \"{name}\"\npassword_hash = \"HASH\"\nscram_sha256 = \"{verifier}\"\n"
+        )
+    };
+    let authenticator = authenticator(&user("\u{2168}"));
+    for name in ["IX", "I\u{AD}X", "\u{2168}"] {
+        let (_, reply) = scram_login(&authenticator, (name, "IXpass"), peer(true));
+        let Ok(SaslReply::Done { identity, .. }) = reply else {
+            panic!("{name:?}: {reply:?}");
+        };
+        assert_eq!(identity.user.as_str(), "\u{2168}");
+    }
+    let (_, reply) = scram_login(&authenticator, ("ix", "IXpass"), peer(true));
+    assert_eq!(reply.unwrap_err(), AuthError::BadCredentials);
+}
+
+#[test]
 fn scram_does_not_tell_who_exists() {
     let authenticator = authenticator(PRESS);
     for user in ["press4", "nobody"] {
