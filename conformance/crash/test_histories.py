@@ -2,7 +2,7 @@
 
 A publisher and a subscriber keep their sessions; the gateway is killed at a random moment of the traffic and
 started again. Then: every message that the publisher saw settled has arrived, one of QoS 2 exactly once, and each
-QoS in its order. `SESSION_ROUNDS` says how often (10 if it says nothing; 100 for a thorough run).
+QoS in its order. `SESSION_ROUNDS` says how often (20 if it says nothing; 100 for a thorough run).
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from crash.mqtt_peer import Publisher, Subscriber, qos_of
 
-ROUNDS = int(os.environ.get("SESSION_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("SESSION_ROUNDS", "20"))
 SECONDS_BEFORE_KILL = (0.02, 0.3)
 CONFIG = "[mqtt]\nqueued_max = 1000000\n"
 TOPIC = "plant/history"
