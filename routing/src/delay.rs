@@ -247,7 +247,6 @@ impl Delays {
             queue: self.id,
             first: Seq(0),
             next: Seq(state.next_seq),
-            delivered: Seq(0),
         });
         needed
     }

@@ -49,14 +49,12 @@ impl RecordingJournal {
     }
 
     /// The names of the entries, in order.
-    /// But for what only ages are told from.
     pub(crate) fn kinds(&self) -> Vec<String> {
         let entries = self
             .records()
             .into_iter()
             .map(|(_, r)| decode(r, &[&ORIGIN]).unwrap());
-        let kinds = entries.map(|entry| kind(&entry));
-        kinds.filter(|kind| kind != "Noted").collect()
+        entries.map(|entry| kind(&entry)).collect()
     }
 }
 

@@ -37,8 +37,7 @@ pub struct PutAtEnd {
 }
 
 impl Queue {
-    /// Puts messages at an end, one after the other, before any consumer takes one. All are
-    /// refused while messages take more memory than they may.
+    /// Puts messages at an end, one after the other, before any consumer takes one.
     pub fn put_at(
         self: &Arc<Self>,
         now: Timestamp,
@@ -61,9 +60,7 @@ impl Queue {
             }
             state.used_at = now;
             for message in messages {
-                // Its publisher cannot be held up, and what is put at the head stays in memory.
-                let has_room = self.store.paging.has_room();
-                if !has_room || self.refuses(state, message) {
+                if self.refuses(state, message) {
                     put.outcome = Enqueued::Rejected;
                     break;
                 }

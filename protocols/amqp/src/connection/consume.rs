@@ -261,7 +261,7 @@ impl Channel {
                 sent_at: now,
             });
         }
-        let redelivered = if from.is_redelivered {
+        let redelivered = if from.redeliveries > 0 {
             Redelivered::Yes
         } else {
             Redelivered::No
