@@ -32,7 +32,6 @@
 mod backup;
 mod check;
 mod checkpoint;
-mod chunk;
 mod committer;
 mod error;
 mod files;
