@@ -100,7 +100,7 @@ impl Bus {
     fn publish(&self, topic: &'static str, payload: &'static [u8]) {
         let mut publisher = Publisher::new(Arc::clone(&self.vhost));
         let to = publisher
-            .resolve(b"amq.topic", &topic.into(), KeyForm::Canonical)
+            .resolve(b"amq.topic", topic.as_bytes(), KeyForm::Canonical)
             .unwrap();
         let (address, payload) = (Address::new(topic.into()), Bytes::from_static(payload));
         let message = MessageBuilder::new(address, "amq.topic".into(), payload, &lan::ORIGIN);
