@@ -21,7 +21,6 @@ use tokio_util::io::poll_read_buf;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::info;
 
-use crate::arrival::Arrival;
 use crate::auth::{Anonymous, Exchange};
 use crate::gateway::Shared;
 
@@ -63,7 +62,6 @@ where
         id,
         front,
         stream,
-        arrival: Arrival::new(&conditions.shared.arrivals),
         peer,
         input: BytesMut::new(),
         read_bytes: READ_BYTES_SMALL,
@@ -87,8 +85,6 @@ struct Driver<F: Frontend, S> {
     id: ConnectionId,
     front: F,
     stream: S,
-    /// Behind the stream, which wakes it.
-    arrival: Arrival,
     peer: Peer,
     input: BytesMut,
     /// What the next read asks for.
@@ -187,7 +183,6 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ready!(self.arrival.poll_turn(cx));
         let mut ready = Ready::default();
         self.poll_write(cx, &mut ready)?;
         self.poll_input(cx, &mut ready)?;
@@ -266,8 +261,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             self.input.reserve(self.read_bytes);
         }
         let room = self.input.capacity() - self.input.len();
-        let mut cx = self.arrival.context(cx);
-        match poll_read_buf(Pin::new(&mut self.stream), &mut cx, &mut self.input) {
+        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
             Poll::Ready(read) => {
                 let bytes = read?;
                 ready.end_of_input = bytes == 0;
@@ -360,7 +354,6 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
 impl<F: Frontend, S> Driver<F, S> {
     fn disconnect(&mut self) {
         if !std::mem::replace(&mut self.is_done, true) {
-            self.arrival.leave();
             self.front
                 .handle_disconnect(self.conditions.shared.clock.now());
         }

@@ -14,7 +14,6 @@ use storage::{DiskFiles, Health, PageStore};
 use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
-use crate::arrival::Arrivals;
 use crate::auth::{Anonymous, Authenticator};
 use crate::clock::Clock;
 use crate::config::{Bind, Config, HttpListener, Listener, WebSocketListener};
@@ -54,8 +53,6 @@ pub struct Shared {
     pub journal: Arc<Journal>,
     /// The page files.
     pub pages: Arc<PageFiles>,
-    /// In which order connections are read.
-    pub arrivals: Arc<Arrivals>,
     /// Tasks, and their end.
     pub shutdown: Shutdown,
     /// Connections by protocol.
@@ -161,7 +158,6 @@ impl Gateway {
             authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
             journal,
             pages,
-            arrivals: Arc::default(),
             shutdown: Shutdown::default(),
             connections: PROTOCOLS.map(|protocol| (protocol, Connections::default())),
         });

@@ -1,7 +1,6 @@
 //! The gateway around the core: configuration, sockets, the connection driver, authentication,
 //! shutdown. `main.rs` is a thin shell over [`Gateway`], so tests start a whole gateway in process.
 
-pub mod arrival;
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -1,9 +1,6 @@
 //! MQTT through a whole gateway: what the state machine alone does not show.
 
-use std::sync::mpsc;
-
 use tests::{RawClient, TestGateway};
-use tokio::runtime::Builder;
 
 #[test]
 fn scram_proves_both_ends_to_each_other() {
@@ -91,36 +88,5 @@ fn the_gateway_says_how_it_is_under_sys() {
         .send(b"\x82\x20\x00\x01\x00\x1B$SYS/broker/clients/maximum\x00")
         .expect(b"\x90\x03\x00\x01\x00")
         .expect(&publish(1, b'2'));
-    gateway.stop();
-}
-
-#[test]
-fn a_publish_does_not_overtake_a_subscribe_that_came_before_it() {
-    let data = tempfile::tempdir().unwrap();
-    let mut one_thread = Builder::new_multi_thread();
-    let runtime = one_thread.worker_threads(1).enable_all().build().unwrap();
-    let gateway = TestGateway::start_on(runtime, data.path(), &[]);
-    let connected = |name: u8| {
-        let mut client = gateway.connect("mqtt");
-        let connect = b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x3C\x00\x01";
-        client.send(&[&connect[..], &[name]].concat());
-        client.expect(b"\x20\x02\x00\x00");
-        client
-    };
-    let (mut publisher, mut subscriber) = (connected(b'p'), connected(b's'));
-    for topic in b'a'..=b'z' {
-        // The only thread finds both packets waiting, and would take the one it saw last first.
-        let (is_busy, busy) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        gateway.runtime().spawn(async move {
-            is_busy.send(()).unwrap();
-            released.recv().unwrap_err();
-        });
-        busy.recv().unwrap();
-        subscriber.send(&[0x82, 6, 0, 1, 0, 1, topic, 0]);
-        publisher.send(&[0x30, 4, 0, 1, topic, b'x']);
-        drop(release);
-        subscriber.expect(&[0x90, 3, 0, 1, 0, 0x30, 4, 0, 1, topic, b'x']);
-    }
     gateway.stop();
 }

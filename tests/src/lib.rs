@@ -33,28 +33,13 @@ impl TestGateway {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's set-up")]
     pub fn start(data_dir: &Path, settings: &[&str]) -> Self {
-        Self::start_on(Runtime::new().expect("a runtime"), data_dir, settings)
-    }
-
-    /// [`Self::start`], on a runtime of the test's own.
-    ///
-    /// # Panics
-    /// When it does not start: the test is over.
-    #[must_use]
-    #[expect(clippy::expect_used, reason = "a test's set-up")]
-    pub fn start_on(runtime: Runtime, data_dir: &Path, settings: &[&str]) -> Self {
         let config = config(data_dir, settings);
+        let runtime = Runtime::new().expect("a runtime");
         let gateway = {
             let _inside = runtime.enter();
             start_when_unlocked(&config).expect("a gateway")
         };
         Self { runtime, gateway }
-    }
-
-    /// What runs it.
-    #[must_use]
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
     }
 
     /// The address of a protocol's listener.

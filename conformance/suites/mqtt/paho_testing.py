@@ -5,9 +5,9 @@
     BUSBAR_BIN=../target/release/busbar .venv/bin/python -m suites.mqtt.paho_testing ../../paho.mqtt.testing [case ...]
 
 Runs `client_test.py` (MQTT 3.1.1) and `client_test5.py` (MQTT 5), unmodified, each with the configuration that it
-asks for. Two of its cases send a SUBSCRIBE on one connection and 0.2 ms later a PUBLISH on another without waiting
-for the SUBACK; the gateway reads connections in the order in which their bytes came. The same cases without that
-are in `test_paho_cases.py`.
+asks for. Several of its cases send a packet on one connection and rely on its being handled before what they send
+on another one next; they hold where the machine has nothing else to do. The same cases without that are in
+`test_paho_cases.py`.
 """
 
 import subprocess
