@@ -132,9 +132,9 @@ def test_a_full_disk_holds_publishers_up_until_there_is_room(tmp_path, mounted):
         consumer.close()
         gateway.kill()
         gateway.start()
-        # What was acknowledged last may come again; nothing else does.
+        # What was acknowledged last may come again, at most a prefetch of it; nothing else does.
         left = read_all(gateway)
-        assert left == list(range(total - len(left), total)) and len(left) < 1000, len(left)
+        assert left == list(range(total - len(left), total)) and len(left) <= 2000, len(left)
         gateway.stop()
     finally:
         gateway.kill()
