@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Matched, Source};
 use crate::ids::ConnectionId;
+use crate::message::Message;
 use crate::queue::Queue;
 use crate::sync::{Mutex, Rank};
 
@@ -192,7 +193,7 @@ impl Outbox {
             matches!(
                 item,
                 Item::Delivery(Delivery {
-                    source: crate::Source::Queue(_),
+                    source: Source::Queue(_),
                     ..
                 })
             )
@@ -266,16 +267,44 @@ impl Outbox {
         if state.owner.is_none() || state.overflowed {
             return false;
         }
-        let has_room = state.has_room(delivery.message.cost_bytes());
-        let accepted = has_room || state.make_room(delivery.message.cost_bytes());
-        if accepted {
-            state.put(delivery);
-        }
+        let (accepted, has_room) = state.admit(delivery);
         if !has_room && state.limits.overflow == Overflow::HoldPublisher {
             wakes.full = Some(Arc::clone(self));
         }
         self.stir(state, wakes);
         accepted
+    }
+
+    /// [`Outbox::push`] of several messages that matched the same; returns how many were dropped,
+    /// none when there is no owner.
+    pub(crate) fn push_all(
+        self: &Arc<Self>,
+        messages: &[Arc<Message>],
+        matched: &Arc<Matched>,
+        wakes: &mut Wakes,
+    ) -> u64 {
+        let mut state = self.state.lock();
+        if state.owner.is_none() {
+            return 0;
+        }
+        let (mut dropped, mut had_room) = (0, true);
+        for message in messages {
+            if state.overflowed {
+                dropped += 1;
+                continue;
+            }
+            let (accepted, has_room) = state.admit(Delivery {
+                message: Arc::clone(message),
+                source: Source::Subscription(Arc::clone(matched)),
+            });
+            dropped += u64::from(!accepted);
+            had_room &= has_room;
+        }
+        if !had_room && state.limits.overflow == Overflow::HoldPublisher {
+            wakes.full = Some(Arc::clone(self));
+        }
+        self.stir(state, wakes);
+        dropped
     }
 
     /// Puts a queue's message in, if there is an owner and room. Otherwise gives it back, and the
@@ -289,7 +318,7 @@ impl Outbox {
             return Err(delivery);
         }
         if !state.has_room(delivery.message.cost_bytes()) {
-            if let crate::delivery::Source::Queue(from) = &delivery.source {
+            if let Source::Queue(from) = &delivery.source {
                 state.starve(&from.queue);
             }
             return Err(delivery);
@@ -412,7 +441,7 @@ impl State {
             matches!(
                 item,
                 Item::Delivery(Delivery {
-                    source: crate::Source::Subscription(_),
+                    source: Source::Subscription(_),
                     ..
                 })
             )
@@ -426,6 +455,18 @@ impl State {
             self.bytes -= delivery.message.cost_bytes();
         }
         oldest.is_some()
+    }
+
+    /// Puts a live subscription's message in, if there is room or can be made; returns whether it
+    /// was, and whether there was room.
+    fn admit(&mut self, delivery: Delivery) -> (bool, bool) {
+        let bytes = delivery.message.cost_bytes();
+        let has_room = self.has_room(bytes);
+        let accepted = has_room || self.make_room(bytes);
+        if accepted {
+            self.put(delivery);
+        }
+        (accepted, has_room)
     }
 
     fn put(&mut self, delivery: Delivery) {

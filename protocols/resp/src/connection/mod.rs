@@ -125,6 +125,9 @@ impl Connection {
         if self.park(now, spec, request) {
             return;
         }
+        if spec.name != "publish" || self.session.is_subscribed() {
+            self.session.end_run();
+        }
         self.session.last = Some(spec);
         if spec.flags.has(Flags::UNSUBSCRIBES) {
             // What was published before belongs before the confirmation: all of it, as what is
