@@ -390,7 +390,9 @@ pub(super) fn pause(call: &mut Call<'_>, request: &Request) -> Result<(), Error>
         None => false,
         Some(word) if is(word, "all") => false,
         Some(word) if is(word, "write") => true,
-        Some(_) => return Err(Error::Syntax),
+        Some(_) => {
+            return Err(Error::Text("ERR CLIENT PAUSE mode must be WRITE or ALL"));
+        }
     };
     let ms = request.arg(2).and_then(parse_number);
     let ms = ms.ok_or(Error::Text("ERR timeout is not an integer or out of range"))?;

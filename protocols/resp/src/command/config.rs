@@ -61,6 +61,9 @@ pub(super) fn set(call: &mut Call<'_>, request: &Request) -> Result<(), Error> {
     Ok(())
 }
 
+/// RESP: the longest time of a parameter.
+const SECONDS_MAX: u32 = 2_147_483_647;
+
 /// A value that a parameter is to have.
 enum Change {
     ClientsMax(usize),
@@ -71,19 +74,18 @@ enum Change {
 
 impl Change {
     fn parse(call: &Call<'_>, name: &str, value: &[u8]) -> Result<Self, &'static str> {
-        let number = || parse_number(value).and_then(|number| usize::try_from(number).ok());
-        let invalid = "argument must be a number and not negative";
+        let number = || parse_number(value).ok_or("argument couldn't be parsed into an integer");
         match name {
-            "maxclients" => match number() {
-                Some(clients @ 1..) => Ok(Self::ClientsMax(clients)),
+            "maxclients" => match u32::try_from(number()?).map(usize::try_from) {
+                Ok(Ok(clients @ 1..)) => Ok(Self::ClientsMax(clients)),
                 _ => Err("argument must be between 1 and 4294967295 inclusive"),
             },
-            "timeout" => {
-                let seconds = number().and_then(|seconds| u64::try_from(seconds).ok());
-                Ok(Self::TimeoutMs(
-                    seconds.ok_or(invalid)?.saturating_mul(1000),
-                ))
-            }
+            "timeout" => match u32::try_from(number()?) {
+                Ok(seconds) if seconds <= SECONDS_MAX => {
+                    Ok(Self::TimeoutMs(u64::from(seconds) * 1000))
+                }
+                _ => Err("argument must be between 0 and 2147483647 inclusive"),
+            },
             "maxmemory" => {
                 let bytes = memory(value).ok_or("argument must be a memory value")?;
                 Ok(Self::StringBytesMax(bytes))
