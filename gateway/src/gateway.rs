@@ -171,7 +171,7 @@ impl Gateway {
             addresses: Vec::new(),
         };
         if let Err(error) = gateway.listen(config) {
-            gateway.shared.shutdown.token().cancel();
+            gateway.shared.shutdown.begin();
             return Err(error);
         }
         gateway.run_lan_links(links);
@@ -292,9 +292,10 @@ impl Gateway {
         self.listen_at(protocol, config, move |stream, peer, conditions| {
             let id = ConnectionId::unique();
             let front = front(id, peer, &conditions);
+            let driving = drive(id, front, stream, peer, conditions);
             async move {
                 debug!(protocol, peer = ?peer.address, "connected");
-                drive(id, front, stream, peer, conditions).await;
+                driving.await;
                 debug!(protocol, peer = ?peer.address, "disconnected");
             }
         })
