@@ -54,6 +54,7 @@ pub(super) const fn new_list(call: &Call<'_>, newest: Side) -> NewList {
 
 /// The reply waits until the journal is durable up to `lsn`.
 pub(super) fn promise(call: &mut Call<'_>, lsn: Option<Lsn>) {
+    call.session.has_journalled |= lsn.is_some();
     if call.server.settings.waits_for_disk {
         call.session.promised = call.session.promised.max(lsn);
     }

@@ -42,7 +42,8 @@ pub(super) fn write(
         out.put_slice(b"\r\n");
         return true;
     }
-    if !is_subscribed(&session.subscriptions, message, matched) {
+    let may_be_over = session.subscriptions.have_ended() || session.kept.is_some();
+    if may_be_over && !is_subscribed(&session.subscriptions, message, matched) {
         return false;
     }
     let channel = message.address.as_bytes();

@@ -14,6 +14,7 @@ mod deliver;
 mod held;
 mod kept;
 mod output_limit;
+mod room;
 mod session;
 mod waiting;
 
@@ -42,6 +43,7 @@ use crate::wire::request::{Request, RequestParser};
 use held::HeldReplies;
 use kept::Kept;
 use output_limit::OutputWatch;
+use room::RoomWatch;
 
 /// What the outbox adds to the bytes of each message it holds, at least.
 const COST_BYTES_MIN: usize = 256;
@@ -67,6 +69,8 @@ pub struct Connection {
     held: HeldReplies,
     /// A request that `CLIENT PAUSE` holds back, and until when.
     parked: Option<(Request, Timestamp)>,
+    /// Whether there is room for what it publishes.
+    room: RoomWatch,
     /// There are too many; it is told so and closed.
     is_refused: bool,
 }
@@ -102,6 +106,7 @@ impl Connection {
             output: OutputWatch::default(),
             held: HeldReplies::default(),
             parked: None,
+            room: RoomWatch::default(),
             server,
         }
     }
@@ -131,7 +136,13 @@ impl Connection {
             // left is dropped with the subscription. The hard limit has bounded it.
             self.deliver(now, out, usize::MAX);
         }
-        self.answer(now, Some(spec), out, |call| call.run(spec, request));
+        let is_refused = self.room.refuses(spec);
+        self.answer(now, Some(spec), out, |call| {
+            if is_refused {
+                return Err(call.refuse(request, Error::Full));
+            }
+            call.run(spec, request)
+        });
         if self.session.is_subscribed() {
             self.deliver(now, out, OUT_HIGH_WATER_BYTES);
         }
@@ -323,7 +334,7 @@ impl Connection {
 
     fn idle_deadline(&self) -> Option<Timestamp> {
         let timeout_ms = self.server.tunables.idle_timeout_ms();
-        let is_waiting = self.session.blocked.is_some();
+        let is_waiting = self.session.blocked.is_some() || self.room.is_held();
         let is_exempt = timeout_ms == 0 || is_waiting || self.session.is_subscribed();
         (!is_exempt).then(|| self.session.last_request_at.plus_ms(timeout_ms))
     }
@@ -337,6 +348,7 @@ impl Frontend for Connection {
         }
         let hard_bytes = self.server.tunables.normal_output().hard_bytes;
         self.resume(now, out);
+        self.look_for_room(now);
         while self.wants_input() && !self.session.is_closing {
             match self.parser.parse(input, &mut request) {
                 Ok(true) => self.handle_request(now, &request, out),
@@ -413,10 +425,17 @@ impl Frontend for Connection {
         let wait = wait.and_then(|blocked| blocked.deadline);
         let kept = self.session.kept.as_ref().and_then(Kept::poll_timeout);
         let parked = self.parked.as_ref().map(|(_, until)| *until);
-        [soft, self.idle_deadline(), wait, kept, parked]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            soft,
+            self.idle_deadline(),
+            wait,
+            kept,
+            parked,
+            self.room.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn handle_timeout(&mut self, now: Timestamp, out: &mut OutBuf) {
@@ -433,6 +452,7 @@ impl Frontend for Connection {
             self.resume(now, out);
             self.end_batch(now, out);
         }
+        self.look_for_room(now);
         self.look_at_kept(now, out);
         self.check_output(now, out);
     }
@@ -459,8 +479,8 @@ impl Frontend for Connection {
     }
 
     fn wants_input(&self) -> bool {
-        let is_parked = self.parked.is_some();
-        !is_parked && self.session.awaiting.is_none() && self.session.blocked.is_none()
+        let is_held = self.parked.is_some() || self.room.is_held();
+        !is_held && self.session.awaiting.is_none() && self.session.blocked.is_none()
     }
 
     fn held_by(&self) -> Option<&Arc<Outbox>> {

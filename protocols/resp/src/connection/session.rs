@@ -59,6 +59,8 @@ pub(crate) struct Session {
     limits: OutboxLimits,
     /// The reply at hand waits until the journal is durable up to here.
     pub(crate) promised: Option<Lsn>,
+    /// Something that it did went to the journal since somebody last looked.
+    pub(crate) has_journalled: bool,
     /// It watches what others ask for.
     pub(crate) is_monitor: bool,
     /// `EXEC` is running: nothing waits.
@@ -137,6 +139,7 @@ impl Session {
             tokens: 0,
             limits,
             promised: None,
+            has_journalled: false,
             is_monitor: false,
             is_executing: false,
             last: None,
@@ -307,7 +310,7 @@ impl Session {
 
     fn rejoin_bus(&mut self) {
         let Some(login) = &self.login else {
-            self.subscriptions = Subscriptions::default();
+            self.subscriptions.end_all();
             return;
         };
         self.subscriptions
@@ -339,7 +342,7 @@ impl Session {
     /// RESP: `RESET`: as new, but for the library's name and version.
     pub(crate) fn reset(&mut self, now: Timestamp) {
         self.leave_bus(now);
-        self.subscriptions = Subscriptions::default();
+        self.subscriptions.end_all();
         self.transaction = None;
         self.watched.clear();
         self.version = Version::Resp2;
@@ -379,6 +382,11 @@ impl Session {
     /// Whether the journal is durable up to `lsn`; if not, the outbox wakes this connection then.
     pub(crate) fn wait_durable(&self, lsn: Lsn) -> bool {
         self.broker.core().wait_durable(lsn, self.outbox())
+    }
+
+    /// Whether disk and memory have room for more messages.
+    pub(crate) fn has_room(&self) -> bool {
+        self.broker.core().has_room()
     }
 
     /// A number that marks the deliveries of one wait.
@@ -451,6 +459,8 @@ pub(crate) struct Subscriptions {
     channels: Names,
     patterns: Names,
     shard_channels: Names,
+    /// One has ended, ever: messages for it, or lines of `MONITOR`, may still be on their way.
+    has_ended: bool,
 }
 
 impl Subscriptions {
@@ -477,17 +487,32 @@ impl Subscriptions {
 
     /// Whether it was there.
     pub(crate) fn remove(&mut self, kind: Kind, name: &[u8]) -> bool {
+        self.has_ended = true;
         self.of_mut(kind).remove(name)
     }
 
+    fn end_all(&mut self) {
+        *self = Self {
+            has_ended: true,
+            ..Self::default()
+        };
+    }
+
     fn retain(&mut self, is_kept: impl Fn(Kind, &Bytes) -> bool) {
+        let before = self.total();
         for kind in [Kind::Channel, Kind::Pattern, Kind::ShardChannel] {
             self.of_mut(kind).retain(|name| is_kept(kind, name));
         }
+        self.has_ended |= self.total() < before;
     }
 
     pub(crate) fn has(&self, kind: Kind, name: &[u8]) -> bool {
         self.of(kind).contains(name)
+    }
+
+    /// Whether a message that comes must be looked up: mostly none has ended, and each is for one.
+    pub(super) const fn have_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Whether a subscription that the core has is one of these.

@@ -13,6 +13,7 @@ mod clients;
 mod durable;
 mod limits;
 mod login;
+mod room;
 mod slow;
 mod splits;
 mod topics;
