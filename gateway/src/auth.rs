@@ -131,7 +131,7 @@ impl Authenticator {
     /// [`AuthError`]; the exchange is over then.
     pub fn sasl(
         &self,
-        exchange: &mut Option<Exchange>,
+        exchange: &mut Option<Box<Exchange>>,
         step: &SaslStep,
         peer: Peer,
     ) -> Result<SaslReply, AuthError> {
@@ -140,7 +140,7 @@ impl Authenticator {
             let nonce = scram::nonce().map_err(|_| AuthError::BadCredentials)?;
             let begun = Exchange::begin(message, &nonce, |user| self.verifier(user));
             let (begun, challenge) = begun.ok_or(AuthError::BadCredentials)?;
-            *exchange = Some(begun);
+            *exchange = Some(Box::new(begun));
             return Ok(SaslReply::Challenge(challenge.into()));
         }
         let begun = exchange.take().ok_or(AuthError::BadCredentials)?;

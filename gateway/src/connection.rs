@@ -120,7 +120,7 @@ struct Driver<F: Frontend, S> {
     /// The request that is being answered.
     answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
     /// A SASL exchange between two of its steps.
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     sleep: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The signal to stop wakes this task.

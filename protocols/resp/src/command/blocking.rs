@@ -122,7 +122,7 @@ fn block(
     let mut blocked = Blocked::new(token, keys, side, want, deadline);
     blocked.is_silent = call.session.is_silent();
     join(call, &mut blocked)?;
-    call.session.blocked = Some(blocked);
+    call.session.blocked = Some(Box::new(blocked));
     Ok(())
 }
 
@@ -131,7 +131,7 @@ pub(super) fn wait_until(call: &mut Call<'_>, want: Want, at: Timestamp) {
     let token = call.session.next_token();
     let mut blocked = Blocked::new(token, Vec::new(), Side::Left, want, Some(at));
     blocked.is_silent = call.session.is_silent();
-    call.session.blocked = Some(blocked);
+    call.session.blocked = Some(Box::new(blocked));
 }
 
 /// Waits at all lists of the wait. Those that are not there yet begin as what they are asked for:

@@ -423,7 +423,7 @@ impl Frontend for Connection {
         let soft = self.output.deadline();
         let wait = self.session.blocked.as_ref();
         let wait = wait.and_then(|blocked| blocked.deadline);
-        let kept = self.session.kept.as_ref().and_then(Kept::poll_timeout);
+        let kept = self.session.kept.as_deref().and_then(Kept::poll_timeout);
         let parked = self.parked.as_ref().map(|(_, until)| *until);
         [
             soft,

@@ -27,7 +27,7 @@ pub(crate) struct Session {
     /// What the bus knows this connection as.
     subscriber: Arc<Subscriber>,
     /// The session that keeps what this connection misses, if it is such a subscriber.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Option<Box<Kept>>,
     /// What becomes of its messages when it does not keep up.
     pub(crate) when_full: WhenFull,
     broker: Arc<Broker>,
@@ -54,7 +54,7 @@ pub(crate) struct Session {
     pub(crate) awaiting: Option<Awaiting>,
     pub(crate) is_closing: bool,
     /// The wait for an element of a list.
-    pub(crate) blocked: Option<Blocked>,
+    pub(crate) blocked: Option<Box<Blocked>>,
     tokens: u64,
     limits: OutboxLimits,
     /// The reply at hand waits until the journal is durable up to here.
@@ -273,7 +273,8 @@ impl Session {
         self.client.set_outbox(&self.subscriber.outbox);
         let is_close = |item: &Item| matches!(item, Item::Event(Event::Close { .. }));
         self.is_closing |= former.detach(id).iter().any(is_close);
-        self.kept = Some(Kept::new(opened.session, opened.credit, durable, now));
+        let kept = Kept::new(opened.session, opened.credit, durable, now);
+        self.kept = Some(Box::new(kept));
         Ok(())
     }
 
@@ -396,7 +397,7 @@ impl Session {
     }
 
     /// Ends a wait without an element.
-    pub(crate) fn give_up_waiting(&mut self, now: Timestamp) -> Option<Blocked> {
+    pub(crate) fn give_up_waiting(&mut self, now: Timestamp) -> Option<Box<Blocked>> {
         let mut blocked = self.blocked.take()?;
         blocked.give_up(now, &mut Wakes::default());
         Some(blocked)

@@ -31,7 +31,7 @@ impl Connection {
 
     /// Something came from a queue: what a wait is for, unless the wait is over.
     pub(super) fn serve(&mut self, now: Timestamp, held: Held, out: &mut OutBuf) {
-        let is_for = |blocked: &mut Blocked| blocked.token == held.token();
+        let is_for = |blocked: &mut Box<Blocked>| blocked.token == held.token();
         // What came too late has been given back.
         let Some(mut blocked) = self.session.blocked.take_if(is_for) else {
             return;
@@ -39,7 +39,7 @@ impl Connection {
         blocked.stop(now, &mut Wakes::default());
         let is_silent = blocked.is_silent;
         self.answer_wait(now, is_silent, out, |call| {
-            command::serve(call, blocked, held)
+            command::serve(call, *blocked, held)
         });
     }
 
@@ -64,7 +64,7 @@ impl Connection {
     /// A queue is gone while its list was waited at: waits at its successor.
     pub(super) fn wait_anew(&mut self, now: Timestamp, token: u64, out: &mut OutBuf) {
         let is_it = |blocked: &Blocked| blocked.token == token;
-        if !self.session.blocked.as_ref().is_some_and(is_it) {
+        if !self.session.blocked.as_deref().is_some_and(is_it) {
             return;
         }
         let Some(mut blocked) = self.session.give_up_waiting(now) else {
