@@ -181,13 +181,19 @@ impl Queue {
     }
 
     /// Up to `count` messages in order from the head, after the first `start`, left where they
-    /// are. Of a long queue that was not used as a list yet, only what is in memory.
+    /// are. When some of them are on disk only, the queue becomes a list. May block on the disk.
     #[must_use]
-    pub fn peek(&self, start: usize, count: usize) -> Vec<Arc<Message>> {
-        let state = self.state.lock();
-        let entries = state.ready.range(start, count);
-        let messages = entries.iter().map(|entry| Arc::clone(&entry.message));
-        messages.collect()
+    pub fn peek(self: &Arc<Self>, now: Timestamp, start: usize, count: usize) -> Vec<Arc<Message>> {
+        {
+            let state = self.state.lock();
+            let found = state.peek(start, count);
+            let wanted = count.min(state.ready.len().saturating_sub(start));
+            if found.len() >= wanted || !state.ready.can_load() {
+                return found;
+            }
+        }
+        self.become_list(now);
+        self.state.lock().peek(start, count)
     }
 
     /// Removes up to `max` messages with this payload, looking from one end; returns how many.
@@ -270,6 +276,15 @@ impl Queue {
             state.ready.put_back(entry);
         }
         given
+    }
+}
+
+impl State {
+    /// What is in memory of such a range.
+    fn peek(&self, start: usize, count: usize) -> Vec<Arc<Message>> {
+        let entries = self.ready.range(start, count);
+        let messages = entries.iter().map(|entry| Arc::clone(&entry.message));
+        messages.collect()
     }
 }
 

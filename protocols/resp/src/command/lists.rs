@@ -150,7 +150,7 @@ pub(super) fn lrange(call: &mut Call<'_>, request: &Request) -> Result<(), Error
         return Ok(());
     };
     let (start, count) = span(first, last, list.len());
-    let elements = list.range(start, count);
+    let elements = list.range(call.now, start, count);
     write_elements(call, &elements);
     Ok(())
 }
@@ -187,7 +187,7 @@ pub(super) fn lindex(call: &mut Call<'_>, request: &Request) -> Result<(), Error
         index
     };
     let place = usize::try_from(place).ok();
-    let element = place.and_then(|place| list.range(place, 1).into_iter().next());
+    let element = place.and_then(|place| list.range(call.now, place, 1).into_iter().next());
     match element {
         Some(element) => call.reply.bulk(&element),
         None => call.reply.null(),

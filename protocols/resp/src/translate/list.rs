@@ -284,14 +284,14 @@ impl List {
     }
 
     /// The elements from `start` on, left where they are.
-    pub(crate) fn range(&self, start: usize, count: usize) -> Vec<Bytes> {
+    pub(crate) fn range(&self, now: Timestamp, start: usize, count: usize) -> Vec<Bytes> {
         let len = self.len();
         let count = count.min(len.saturating_sub(start));
         let (from, is_reversed) = match self.newest {
             Side::Right => (start, false),
             Side::Left => (len.saturating_sub(start + count), true),
         };
-        let messages = self.queue.peek(from, count);
+        let messages = self.queue.peek(now, from, count);
         let mut elements: Vec<_> = messages.iter().map(|m| m.payload.clone()).collect();
         if is_reversed {
             elements.reverse();

@@ -8,7 +8,7 @@ use crate::ids::Seq;
 use crate::outbox::Wakes;
 use crate::pages::{MemoryPages, Pages};
 use crate::queue::Settlement;
-use crate::{PageSettings, QoS};
+use crate::{Message, PageSettings, QoS};
 
 const BUDGET_BYTES: usize = 64 << 10;
 
@@ -358,4 +358,34 @@ fn a_deleted_queue_leaves_no_page_files() {
     settle_down(&broker);
     assert_eq!(pages.lines().len(), 0);
     assert_eq!(broker.core().message_memory_bytes(), 0);
+}
+
+#[test]
+fn a_long_queue_that_is_looked_into_is_seen_whole() {
+    let (journal, pages) = (RecordingJournal::new(), Arc::new(MemoryPages::default()));
+    let broker = paged_broker(&journal, &pages);
+    let queue = declare_with(&vhost(&broker), &[]);
+    for number in 0..1_000 {
+        put(&vhost(&broker), number, 0, QoS::AtLeastOnce);
+        while broker.page_out().unwrap() {}
+    }
+    let number_of = |message: &Arc<Message>| {
+        let text = std::str::from_utf8(&message.payload).unwrap();
+        text.parse::<u64>().unwrap()
+    };
+    let seen = |start, count| {
+        queue
+            .peek(NOW, start, count)
+            .iter()
+            .map(number_of)
+            .collect()
+    };
+    let first: Vec<_> = seen(0, 10);
+    assert_eq!(first, (0..10).collect::<Vec<_>>());
+    assert!(
+        broker.core().message_memory_bytes() <= BUDGET_BYTES,
+        "the head is in memory, and the rest need not be"
+    );
+    let last: Vec<_> = seen(990, 100);
+    assert_eq!(last, (990..1_000).collect::<Vec<_>>());
 }
