@@ -16,7 +16,8 @@ class Client:
         will = gmqtt.Message(will, b"gone", qos=1) if will else None
         self.inbox, self._subscribed = asyncio.Queue(), asyncio.Queue()
         self.gmqtt = gmqtt.Client(client_id, clean_session=clean, session_expiry_interval=expiry_s, will_message=will)
-        self.gmqtt.set_config({"reconnect_retries": 0, "reconnect_delay": 0})
+        # No retry is still one reconnect, which would take the session over from who took it.
+        self.gmqtt.set_config({"reconnect_retries": 0, "reconnect_delay": 60})
         self.gmqtt.on_message = self._received
         self.gmqtt.on_subscribe = lambda _c, _mid, codes, _p: self._subscribed.put_nowait(codes)
 
