@@ -10,12 +10,17 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use storage::{DiskFiles, Files, Journal, Lsn, Settings, Urgency};
 
 const RECORD_BYTES: usize = 1024;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
+const CHECKPOINT_BYTES: u64 = 128 << 20;
+/// Twice what the log holds between the older of two checkpoints and its end.
+const WARM_BYTES: u64 = 768 << 20;
 
 struct Run {
     records_per_second: f64,
@@ -32,18 +37,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let limit = Duration::from_secs_f64(seconds);
     std::fs::create_dir_all(&dir)?;
     report("window | kind    | records/s best (median) | p50, p99 of the best | group");
+    let mut busy = Busy::open(&dir)?;
     for window in [1, 64, 512] {
-        for (kind, run) in [
-            ("bare", bare as fn(&Path, usize, Duration) -> _),
-            ("journal", journal),
-        ] {
-            let mut runs = Vec::new();
-            for _ in 0..ROUNDS {
-                runs.push(run(&dir, window, limit)?);
-            }
-            print(window, kind, runs);
+        // In turn, so that both meet the same other work on the machine.
+        let (mut bares, mut journals) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            bares.push(bare(&dir, window, limit)?);
+            journals.push(busy.run(window, limit)?);
         }
+        print(window, "bare", bares);
+        print(window, "journal", journals);
     }
+    busy.close()?;
     std::fs::remove_dir_all(&dir)?;
     Ok(())
 }
@@ -132,47 +137,98 @@ fn bare(dir: &Path, window: usize, limit: Duration) -> Result<Run, Box<dyn Error
     run
 }
 
-fn journal(dir: &Path, window: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
-    let data_dir = dir.join("data");
-    let settings = Settings {
-        disk_min_free_bytes: 0,
-        ..Settings::new(&data_dir)
-    };
-    let opening = now();
-    let (journal, _) = Journal::open(settings, DiskFiles)?;
-    let opened = opening.elapsed();
-    let record = [0x55; RECORD_BYTES];
-    let mut since_trim = Lsn::ZERO;
-    while journal.stats().segments_ready < 2 {
-        std::thread::yield_now();
+/// A journal in use: a checkpoint every 128 MiB, on a thread of its own as in the gateway, and what
+/// lies before it freed, so that its segments are used again and again.
+struct Busy {
+    journal: Journal,
+    data_dir: PathBuf,
+    checkpointed: Lsn,
+    checkpoints: Option<Sender<Lsn>>,
+    checkpointer: Option<JoinHandle<Result<(), storage::Error>>>,
+}
+
+impl Busy {
+    /// Opens one and writes until it makes no new segments: a zero-filled file is what the bare
+    /// loop has from the beginning, too.
+    fn open(dir: &Path) -> Result<Self, Box<dyn Error>> {
+        let data_dir = dir.join("data");
+        let settings = Settings {
+            disk_min_free_bytes: 0,
+            ..Settings::new(&data_dir)
+        };
+        let (journal, _) = Journal::open(settings, DiskFiles)?;
+        let (checkpoints, wanted) = channel();
+        let handle = journal.clone();
+        let checkpointer = std::thread::spawn(move || {
+            for at in wanted {
+                handle.checkpoint(at, [])?;
+                handle.trim(at);
+            }
+            Ok(())
+        });
+        let mut busy = Self {
+            journal,
+            data_dir,
+            checkpointed: Lsn::ZERO,
+            checkpoints: Some(checkpoints),
+            checkpointer: Some(checkpointer),
+        };
+        let mut end = Lsn::ZERO;
+        while end.0 < WARM_BYTES {
+            let written = busy.append(256)?;
+            busy.journal.wait_durable(end)?;
+            end = written;
+        }
+        while busy.journal.stats().segments_ready < 2 {
+            std::thread::yield_now();
+        }
+        Ok(busy)
     }
-    let (mut before, start) = (Lsn::ZERO, journal.stats());
-    let mut run = measure(window, limit, || {
+
+    fn append(&mut self, window: usize) -> Result<Lsn, Box<dyn Error>> {
+        let record = [0x55; RECORD_BYTES];
         let mut end = Lsn::ZERO;
         // As the gateway does it for all that it has read of a connection.
-        journal.begin_batch();
+        self.journal.begin_batch();
         for _ in 0..window {
-            end = journal.append(&[&record], Urgency::Sync)?.end;
+            end = self.journal.append(&[&record], Urgency::Sync)?.end;
         }
-        journal.end_batch();
-        journal.wait_durable(before)?;
-        before = end;
-        if end.0 - since_trim.0 > 128 << 20 {
-            // As the gateway does it: what is gone frees its segments.
-            journal.checkpoint(end, [])?;
-            journal.trim(end);
-            since_trim = end;
+        self.journal.end_batch();
+        if end.0 - self.checkpointed.0 > CHECKPOINT_BYTES {
+            self.checkpointed = end;
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.send(end)?;
+            }
         }
-        Ok(())
-    })?;
-    let stats = journal.stats();
-    let records = u32::try_from(stats.records - start.records)?;
-    let syncs = u32::try_from(stats.syncs - start.syncs)?;
-    run.group = f64::from(records) / f64::from(syncs.max(1));
-    if window == 1 {
-        report(&format!("         open took {opened:?}"));
+        Ok(end)
     }
-    journal.close()?;
-    std::fs::remove_dir_all(&data_dir)?;
-    Ok(run)
+
+    fn run(&mut self, window: usize, limit: Duration) -> Result<Run, Box<dyn Error>> {
+        let (mut before, start) = (Lsn::ZERO, self.journal.stats());
+        let mut run = measure(window, limit, || {
+            let end = self.append(window)?;
+            self.journal.wait_durable(before)?;
+            before = end;
+            Ok(())
+        })?;
+        self.journal.wait_durable(before)?;
+        let stats = self.journal.stats();
+        let records = u32::try_from(stats.records - start.records)?;
+        let syncs = u32::try_from(stats.syncs - start.syncs)?;
+        run.group = f64::from(records) / f64::from(syncs.max(1));
+        Ok(run)
+    }
+
+    fn close(mut self) -> Result<(), Box<dyn Error>> {
+        self.checkpoints = None;
+        if let Some(Err(failed)) = self
+            .checkpointer
+            .take()
+            .and_then(|thread| thread.join().ok())
+        {
+            return Err(failed.into());
+        }
+        self.journal.close()?;
+        Ok(std::fs::remove_dir_all(&self.data_dir)?)
+    }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Committer {
     synced: Lsn,
     /// The last frame says how far the log was synced.
     is_sealed: bool,
+    /// The last frame says that it is valid only together with the next.
+    is_in_group: bool,
     since_sync: Stopwatch,
 }
 
@@ -52,6 +54,7 @@ impl Committer {
             written: end,
             synced: end,
             is_sealed: true,
+            is_in_group: false,
             since_sync: Stopwatch::start(),
         }
     }
@@ -128,11 +131,7 @@ impl Committer {
 
     /// Writes everything laid out so far and, if asked to, syncs it; then publishes.
     pub(crate) fn commit(&mut self, must_sync: bool) -> Result<Progress, Error> {
-        let (mut frames, is_urgent) = self.shared.take_frames();
-        // A group may lie anywhere in what was taken at once: it is valid as a whole.
-        if let Some((_, before)) = frames.split_last_mut() {
-            before.iter_mut().for_each(|frame| frame.has_more = true);
-        }
+        let (frames, is_urgent) = self.shared.take_frames();
         self.queue.extend(frames);
         let must_sync = must_sync || (is_urgent && self.wants_sync());
         let mut records = 0;
@@ -178,8 +177,17 @@ impl Committer {
             let last_bytes = FrameEnd {
                 kind: frame.kind,
                 has_more: frame.has_more,
+                goes_on: self.is_in_group,
             };
-            seal_frame(&mut frame.bytes, frame.lsn, self.synced, salt, last_bytes);
+            self.is_in_group = frame.has_more;
+            seal_frame(
+                &mut frame.bytes,
+                frame.crc,
+                frame.lsn,
+                self.synced,
+                salt,
+                last_bytes,
+            );
             self.is_sealed = frame.kind != FrameKind::Records;
             records += frame.records;
             end = frame.end();

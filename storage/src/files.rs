@@ -94,8 +94,15 @@ pub trait File: fmt::Debug + Send + Sync {
 
 /// Reads a whole file.
 pub(crate) fn read_all(file: &dyn File) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; crate::lsn::usize_from(file.size()?)];
-    let len = file.read_at(&mut bytes, 0)?;
-    bytes.truncate(len);
+    let mut bytes = Vec::new();
+    read_into(file, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads a whole file into a buffer that is used again: fresh memory costs more than the reading.
+pub(crate) fn read_into(file: &dyn File, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(crate::lsn::usize_from(file.size()?), 0);
+    let len = file.read_at(bytes, 0)?;
+    bytes.truncate(len);
+    Ok(())
 }

@@ -10,15 +10,16 @@
 //! ^ position `base` in the log                             position `base + size` ^
 //!
 //! header page, 4096 bytes                       frame header, 32 bytes
-//!  0 crc32c   u32  over bytes 4..4096            0 crc32c u32  over bytes 4..32 + records
+//!  0 crc32c   u32  over bytes 4..4096            0 crc32c u32  over records, then bytes 4..32
 //!  4 version  u32  1                             4 len    u32  bytes of records, 8-aligned
 //!  8 magic    [u8; 8] "BUSBARJL"                 8 lsn    u64  position of this header
 //! 16 log      [u8; 16] same in all files        16 synced u64  positions below were synced
 //! 32 base     u64  position of byte 0           24 salt   u32  the segment's
 //! 40 size     u64  of the file                  28 kind   u8   1 records, 2 seal, 3 close, 4 gap
 //! 48 prev_end u64  where the log before ended   29 more   u8   1: the next frame belongs to it
-//! 56 salt     u32  random per use of the file   30 zeros  [u8; 2]
-//! 60 zeros                                      32 records
+//! 56 salt     u32  random per use of the file   30 before u8   1: it belongs to the one before
+//! 60 zeros                                      31 zero
+//!                                               32 records
 //!
 //! record, padded with zeros to a multiple of 8
 //!  0 crc32c u32  over body, then len, then lsn
@@ -160,6 +161,8 @@ pub(crate) struct FrameEnd {
     pub(crate) kind: FrameKind,
     /// It is valid only together with the next frame.
     pub(crate) has_more: bool,
+    /// The one before it says so: for `salvage`, which may not find that one.
+    pub(crate) goes_on: bool,
 }
 
 impl From<FrameKind> for FrameEnd {
@@ -168,6 +171,7 @@ impl From<FrameKind> for FrameEnd {
         Self {
             kind,
             has_more: false,
+            goes_on: false,
         }
     }
 }
@@ -221,27 +225,48 @@ pub(crate) fn begin_frame(frame: &mut Vec<u8>) {
     frame.resize(FRAME_HEADER_BYTES, 0);
 }
 
-/// Finishes a frame begun by [`begin_frame`], just before it is written.
-pub(crate) fn seal_frame(frame: &mut [u8], lsn: Lsn, synced: Lsn, salt: u32, end: FrameEnd) {
+/// Finishes a frame begun by [`begin_frame`], just before it is written. `records_crc` is that of
+/// everything behind its header: it comes first so that it can grow with the frame, and the writer
+/// need not look at the records again.
+pub(crate) fn seal_frame(
+    frame: &mut [u8],
+    records_crc: u32,
+    lsn: Lsn,
+    synced: Lsn,
+    salt: u32,
+    end: FrameEnd,
+) {
     let records = u32::try_from(frame.len() - FRAME_HEADER_BYTES).unwrap_or(u32::MAX);
     let mut header = [0; FRAME_HEADER_BYTES];
-    let fields: [(usize, &[u8]); 6] = [
+    let fields: [(usize, &[u8]); 7] = [
         (4, &records.to_le_bytes()),
         (8, &lsn.0.to_le_bytes()),
         (16, &synced.0.to_le_bytes()),
         (24, &salt.to_le_bytes()),
         (28, &[end.kind.to_byte()]),
         (29, &[u8::from(end.has_more)]),
+        (30, &[u8::from(end.goes_on)]),
     ];
     for (at, bytes) in fields {
         if let Some(field) = header.get_mut(at..at + bytes.len()) {
             field.copy_from_slice(bytes);
         }
     }
+    if let Some((crc, rest)) = header.split_first_chunk_mut::<4>() {
+        *crc = crc32c::crc32c_append(records_crc, rest).to_le_bytes();
+    }
     if let Some(room) = frame.first_chunk_mut() {
         *room = header;
     }
-    put_crc(frame);
+}
+
+/// Whether a frame's checksum is that of its records and its header.
+fn frame_fits(frame: &[u8]) -> bool {
+    let header = frame.split_first_chunk::<FRAME_HEADER_BYTES>();
+    header.is_some_and(|(header, records)| {
+        let crc = crc32c::crc32c_append(crc32c::crc32c(records), header.get(4..).unwrap_or(&[]));
+        u32_at(header, 0) == Some(crc)
+    })
 }
 
 /// A frame whose checksum holds.
@@ -249,6 +274,7 @@ pub(crate) fn seal_frame(frame: &mut [u8], lsn: Lsn, synced: Lsn, salt: u32, end
 pub(crate) struct FrameView<'a> {
     pub(crate) kind: FrameKind,
     pub(crate) has_more: bool,
+    pub(crate) goes_on: bool,
     pub(crate) synced: u64,
     pub(crate) end: u64,
     records: &'a [u8],
@@ -267,12 +293,13 @@ impl<'a> FrameView<'a> {
         }
         let len = usize_from(u64::from(u32_at(bytes, 4)?));
         let frame = bytes.get(..FRAME_HEADER_BYTES.checked_add(len)?)?;
-        if !crc_fits(frame) {
+        if !frame_fits(frame) {
             return None;
         }
         Some(Self {
             kind: FrameKind::from_byte(*frame.get(28)?)?,
             has_more: *frame.get(29)? == 1,
+            goes_on: *frame.get(30)? == 1,
             synced: u64_at(frame, 16)?,
             end: position.checked_add(u64_from(frame.len()))?,
             records: frame.get(FRAME_HEADER_BYTES..)?,
@@ -367,7 +394,8 @@ mod tests {
             &[b"ab", b"c"],
         );
         let end = FrameKind::Records.into();
-        seal_frame(&mut frame, Lsn(12288), Lsn(8000), salt, end);
+        let crc = crc32c::crc32c(&frame[32..]);
+        seal_frame(&mut frame, crc, Lsn(12288), Lsn(8000), salt, end);
         frame
     }
 
@@ -390,7 +418,8 @@ mod tests {
         assert_eq!(frame[4..16], *b"\x10\0\0\0\0\x30\0\0\0\0\0\0");
         assert_eq!(frame[16..32], *b"\x40\x1f\0\0\0\0\0\0\x05\0\0\0\x01\0\0\0");
         assert_eq!(frame[36..], *b"\x03\0\0\0abc\0\0\0\0\0");
-        assert_eq!(u32_at(&frame, 0), Some(crc32c::crc32c(&frame[4..])));
+        let checked = [&frame[32..], &frame[4..32]].concat();
+        assert_eq!(u32_at(&frame, 0), Some(crc32c::crc32c(&checked)));
         let record = [&b"abc\x03\0\0\0"[..], &(12288_u64 + 32).to_le_bytes()].concat();
         assert_eq!(u32_at(&frame, 32), Some(crc32c::crc32c(&record)));
     }

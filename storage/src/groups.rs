@@ -59,12 +59,14 @@ impl Shared {
             .wait_while(groups, |groups| groups.is_taking)
             .unwrap_or_else(PoisonError::into_inner);
         groups.open += 1;
+        self.open_groups.store(groups.open, Ordering::Release);
     }
 
     /// Ends a group.
     pub(crate) fn end_group(&self) {
         let mut groups = lock(&self.groups.0);
         groups.open = groups.open.saturating_sub(1);
+        self.open_groups.store(groups.open, Ordering::Release);
         if groups.open == 0 && groups.is_taking {
             self.groups.1.notify_all();
         }

@@ -32,6 +32,7 @@
 mod backup;
 mod check;
 mod checkpoint;
+mod chunk;
 mod committer;
 mod error;
 mod files;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Damage, Error};
-use crate::files::{Files, read_all};
+use crate::files::{Files, read_into};
 use crate::format::{FrameKind, FrameView};
 use crate::lsn::{Appended, Lsn, usize_from};
 use crate::segment::Segment;
@@ -152,12 +152,13 @@ pub(crate) fn walk<E: From<Error>>(
         }
         .into());
     }
-    let mut whole_end = None;
+    let (mut whole_end, mut bytes) = (None, Vec::new());
     for (index, segment) in segments.iter().enumerate() {
         // A later one may have cut off more than the next one knew of: a group without its end.
         let later = segments.get(index + 1..).unwrap_or(&[]);
         let next = later.iter().map(|next| next.header.prev_end).min();
-        whole_end = walk_segment(segment, next, whole_end, &mut walked, &mut each)?;
+        read_into(&*segment.file, &mut bytes).map_err(Error::io("read", &segment.path))?;
+        whole_end = walk_segment((segment, &bytes), next, whole_end, &mut walked, &mut each)?;
     }
     if let Some(end) = whole_end {
         (walked.end, walked.is_clean) = (end, false);
@@ -168,21 +169,20 @@ pub(crate) fn walk<E: From<Error>>(
 /// Walks one segment. `whole_end` is where the log ends if nothing more can be read, when that is
 /// before the last frame that could; returns the same for the segments behind.
 fn walk_segment<E: From<Error>>(
-    segment: &Segment,
+    (segment, bytes): (&Segment, &[u8]),
     next_prev_end: Option<u64>,
     mut whole_end: Option<Lsn>,
     walked: &mut Walked,
     each: &mut impl FnMut(Appended, &[u8]) -> Result<(), E>,
 ) -> Result<Option<Lsn>, E> {
     let header = &segment.header;
-    let bytes = read_all(&*segment.file).map_err(Error::io("read", &segment.path))?;
     let bound = next_prev_end.unwrap_or_else(|| header.end());
     let mut position = header.first_frame();
     walked.end = Lsn(header.prev_end);
     // Each run begins a segment: one without frames is a run that did not end cleanly.
     walked.is_clean = false;
     while position < bound {
-        let Some(frame) = FrameView::at(&bytes, header, position) else {
+        let Some(frame) = FrameView::at(bytes, header, position) else {
             break;
         };
         for (start, end, body) in frame.records() {
@@ -201,7 +201,7 @@ fn walk_segment<E: From<Error>>(
     }
     let was_synced = match next_prev_end {
         Some(prev_end) => prev_end > walked.end.0,
-        None => was_synced(&bytes, segment, position),
+        None => was_synced(bytes, segment, position),
     };
     if was_synced {
         let path = segment.path.clone();

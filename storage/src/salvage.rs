@@ -5,7 +5,7 @@
 //! covered by a gap frame, a missing or unreadable segment by one without records; the chain of
 //! `prev_end` is made anew. Page files are copied record by record without the bad ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -70,6 +70,7 @@ pub fn salvage(from: &Path, to: &Path, files: &dyn Files) -> Result<Salvaged, Er
         files,
         dir: journal_to,
         log,
+        broken: broken_groups(&segments, log),
         start: checkpoints.first().map_or(0, |oldest| oldest.at.0),
         end: None,
         behind: None,
@@ -137,6 +138,8 @@ struct LogWriter<'a> {
     files: &'a dyn Files,
     dir: &'a Path,
     log: LogId,
+    /// Frames that are left out: see [`broken_groups`].
+    broken: BTreeSet<u64>,
     /// Where a replay may begin: a log that begins behind would count as incomplete.
     start: u64,
     /// Where the log written so far ends.
@@ -182,7 +185,8 @@ impl LogWriter<'_> {
         let limit = header.end().min(bound);
         let mut position = header.first_frame();
         let mut end = None;
-        while let Some((found, frame)) = next_frame(bytes, &header, old.is_some(), position..limit)
+        while let Some((found, frame)) =
+            self.next_whole(bytes, &header, old.is_some(), position..limit)
         {
             if found > position {
                 salvaged.gaps.push((Lsn(position), Lsn(found)));
@@ -206,6 +210,23 @@ impl LogWriter<'_> {
         Ok(())
     }
 
+    /// The next valid frame that is not of a broken group.
+    fn next_whole<'a>(
+        &self,
+        bytes: &'a [u8],
+        header: &SegmentHeader,
+        is_known: bool,
+        mut range: Range<u64>,
+    ) -> Option<(u64, FrameView<'a>)> {
+        loop {
+            let (found, frame) = next_frame(bytes, header, is_known, range.clone())?;
+            if !self.broken.contains(&found) {
+                return Some((found, frame));
+            }
+            range.start = frame.end;
+        }
+    }
+
     fn put(&mut self, base: u64, mut bytes: Vec<u8>, salt: u32) -> Result<(), Error> {
         let (log, size, prev_end) = (self.log, u64_from(bytes.len()), self.end.unwrap_or(0));
         let page = SegmentHeader {
@@ -224,6 +245,44 @@ impl LogWriter<'_> {
         self.behind = Some(base.saturating_add(size));
         Ok(())
     }
+}
+
+/// The frames of groups that are not whole any more: something is missing before, between or
+/// behind them. What was to be there as a whole or not at all must not be saved in part.
+fn broken_groups(segments: &BTreeMap<u64, Vec<u8>>, log: LogId) -> BTreeSet<u64> {
+    let (mut broken, mut open) = (BTreeSet::new(), Vec::new());
+    let mut end = None;
+    for (base, bytes) in segments {
+        let old = SegmentHeader::decode(bytes).ok();
+        if old.is_some_and(|old| old.log != log) {
+            continue;
+        }
+        let header = SegmentHeader {
+            log,
+            base: *base,
+            size: u64_from(bytes.len()),
+            prev_end: 0,
+            salt: old.map_or(1, |old| old.salt),
+        };
+        let mut position = header.first_frame();
+        let mut is_next = old.is_some_and(|old| end == Some(old.prev_end));
+        let frames = |from| next_frame(bytes, &header, old.is_some(), from..header.end());
+        while let Some((found, frame)) = frames(position) {
+            if !is_next || found != position {
+                broken.extend(open.drain(..));
+            }
+            if frame.goes_on && open.is_empty() {
+                broken.insert(found);
+            } else if frame.has_more {
+                open.push(found);
+            } else {
+                open.clear();
+            }
+            (position, end, is_next) = (frame.end, Some(frame.end), true);
+        }
+    }
+    broken.extend(open);
+    broken
 }
 
 /// The next valid frame at or behind `position`. If the segment's salt could not be read
@@ -253,7 +312,8 @@ fn put_frame(out: &mut [u8], header: &SegmentHeader, start: u64, end: u64, kind:
         .get_mut(range)
         .filter(|frame| frame.len() >= FRAME_HEADER_BYTES)
     {
-        seal_frame(frame, Lsn(start), Lsn::ZERO, header.salt, kind.into());
+        let crc = crc32c::crc32c(frame.get(FRAME_HEADER_BYTES..).unwrap_or_default());
+        seal_frame(frame, crc, Lsn(start), Lsn::ZERO, header.salt, kind.into());
     }
 }
 

@@ -18,11 +18,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::checkpoint::Checkpoints;
+use crate::chunk::Chunk;
 use crate::error::{Error, Refused};
 use crate::files::Files;
-use crate::format::{self, FRAME_HEADER_BYTES, LogId, RECORD_HEADER_BYTES};
+use crate::format::{self, LogId};
 use crate::groups::Groups;
-use crate::lsn::{Appended, Lsn, u64_from, usize_from};
+use crate::lsn::{Appended, Lsn, usize_from};
 use crate::segment::{Pool, Segment};
 use crate::settings::{Settings, SyncPolicy};
 use crate::stats::{Counters, Health, Stats};
@@ -30,8 +31,6 @@ use crate::tail::{Phase, RESERVE_SEGMENTS, Tail, Urgency, Waiting};
 
 /// How long lazy records wait for company, and how soon an idle log is sealed.
 const TICK: Duration = Duration::from_millis(50);
-/// First read of a record: most are smaller, and a page is the least a disk reads.
-const READ_AHEAD_BYTES: usize = 4096;
 
 type Callback = Box<dyn Fn(Lsn) + Send + Sync>;
 
@@ -49,7 +48,9 @@ pub(crate) struct Shared {
     pub(crate) batches: AtomicUsize,
     /// Somebody asks for a commit; readable without the tail.
     pub(crate) is_wanted: AtomicBool,
-    /// How many groups are open; a signal for when there are none, and for when frames are taken.
+    /// How many groups are open, readable without their lock.
+    pub(crate) open_groups: AtomicUsize,
+    /// The same, and a signal for when there are none, and for when frames are taken.
     pub(crate) groups: (Mutex<Groups>, Condvar),
     tail: Mutex<Tail>,
     /// Signals the committer.
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) backups: AtomicUsize,
     failure: OnceLock<String>,
     callback: OnceLock<Callback>,
+    chunk: Mutex<Chunk>,
     _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -124,6 +126,7 @@ impl Shared {
             counters: Counters::default(),
             batches: AtomicUsize::new(0),
             is_wanted: AtomicBool::new(false),
+            open_groups: AtomicUsize::new(0),
             groups: (Mutex::default(), Condvar::new()),
             tail: Mutex::new(parts.tail),
             work: Condvar::new(),
@@ -138,6 +141,7 @@ impl Shared {
             backups: AtomicUsize::new(0),
             failure: OnceLock::new(),
             callback: OnceLock::new(),
+            chunk: Mutex::default(),
             _lock: parts.lock,
         }
     }
@@ -150,7 +154,9 @@ impl Shared {
         let len = parts.iter().map(|part| part.len()).sum();
         let body_crc = format::body_crc(parts);
         let mut tail = self.tail();
-        let appended = tail.append(parts, (len, body_crc), urgency, || self.pool.room())?;
+        let is_in_group = self.open_groups.load(Ordering::Acquire) > 0;
+        let room = || self.pool.room();
+        let appended = tail.append(parts, (len, body_crc), urgency, (is_in_group, room))?;
         if !self.is_in_batch() {
             self.wake_committer(tail);
         }
@@ -335,7 +341,7 @@ impl Shared {
                 .map(|(_, segment)| Arc::clone(segment))
         };
         let found = match segment {
-            Some(segment) => read_record(&segment, start)?,
+            Some(segment) => lock(&self.chunk).record(&segment, start)?,
             None => None,
         };
         // Looked at last: a segment may be recycled while it is read.
@@ -476,40 +482,4 @@ impl Shared {
     pub(crate) fn checkpoint_dir(&self) -> PathBuf {
         self.settings.data_dir.join("checkpoint")
     }
-}
-
-/// The body of the record at `start`, if its checksum holds.
-fn read_record(segment: &Segment, start: Lsn) -> Result<Option<Bytes>, Error> {
-    let failed = || Error::io("read", &segment.path);
-    let offset = start.0 - segment.header.base;
-    let first = u64_from(format::HEADER_PAGE_BYTES + FRAME_HEADER_BYTES);
-    let Some(room) = segment
-        .header
-        .size
-        .checked_sub(offset)
-        .filter(|_| offset >= first)
-    else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; READ_AHEAD_BYTES.min(usize_from(room))];
-    let read = segment.file.read_at(&mut bytes, offset).map_err(failed())?;
-    bytes.truncate(read);
-    let Some((len, crc)) = format::record_header(&bytes) else {
-        return Ok(None);
-    };
-    if len > usize_from(room).saturating_sub(RECORD_HEADER_BYTES) {
-        return Ok(None);
-    }
-    let whole = RECORD_HEADER_BYTES + len;
-    let body = if let Some(body) = bytes.get(RECORD_HEADER_BYTES..whole) {
-        // Its own allocation: a small body must not hold a page.
-        Bytes::copy_from_slice(body)
-    } else {
-        let mut body = vec![0; len];
-        let offset = offset + u64_from(RECORD_HEADER_BYTES);
-        let read = segment.file.read_at(&mut body, offset).map_err(failed())?;
-        body.truncate(read);
-        Bytes::from(body)
-    };
-    Ok(format::record_fits(&body, crc, start).then_some(body))
 }

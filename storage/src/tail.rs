@@ -37,6 +37,8 @@ pub(crate) struct Frame {
     pub(crate) has_more: bool,
     pub(crate) records: u64,
     pub(crate) bytes: Vec<u8>,
+    /// Of the records in `bytes`.
+    pub(crate) crc: u32,
 }
 
 impl Frame {
@@ -147,12 +149,13 @@ impl Tail {
     }
 
     /// Lays out one record; `body_crc` is [`format::body_crc`] of the parts, `len` their length.
+    /// `is_in_group`: it may belong to a group with the one before it.
     pub(crate) fn append(
         &mut self,
         parts: &[&[u8]],
         (len, body_crc): (usize, u32),
         urgency: Urgency,
-        room: impl Fn() -> Room,
+        (is_in_group, room): (bool, impl Fn() -> Room),
     ) -> Result<Appended, Refused> {
         let len_on_disk = self.admit(len, urgency, &room)?;
         let bytes = format::record_bytes(len);
@@ -160,13 +163,21 @@ impl Tail {
             self.is_building = false;
         }
         if !self.is_building {
+            let before = self.frames.len().checked_sub(1);
             self.begin_frame(bytes, urgency, room, FrameKind::Records)?;
+            // A group that lies in both is valid as a whole.
+            if let Some(before) = before.and_then(|at| self.frames.get_mut(at)) {
+                before.has_more = is_in_group;
+            }
         }
         let start = self.position;
         let Some(frame) = self.frames.last_mut() else {
             return Err(Refused::Failed);
         };
+        let before = frame.bytes.len();
         format::put_record(&mut frame.bytes, start, body_crc, len_on_disk, parts);
+        let record = frame.bytes.get(before..).unwrap_or_default();
+        frame.crc = crc32c::crc32c_append(frame.crc, record);
         frame.records += 1;
         self.end = frame.end();
         self.position = self.end;
@@ -239,6 +250,7 @@ impl Tail {
             has_more: false,
             records: 0,
             bytes: buffer,
+            crc: 0,
         };
         self.end = frame.end();
         self.position = self.end;

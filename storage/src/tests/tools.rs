@@ -139,6 +139,40 @@ fn whatever_byte_of_the_log_is_bad_the_rest_is_saved_in_place() {
 }
 
 #[test]
+fn a_group_is_saved_whole_or_not_at_all() {
+    let files = SimFiles::new(12);
+    let (mut journal, _) = Stepped::open(&files).unwrap();
+    let before = (journal.write(&[b"before"])[0], b"before".to_vec());
+    journal.shared.begin_group();
+    // Three segments' worth.
+    let bodies = (0..10_u8).map(|number| vec![number; 3500]);
+    let group = bodies.map(|body| (journal.append(&body), body));
+    let group = group.collect::<Written>();
+    journal.shared.end_group();
+    journal.commit();
+    let after = (journal.write(&[b"after"])[0], b"after".to_vec());
+    journal.committer.tick().unwrap();
+    drop(journal);
+    assert!(segments(&files).len() >= 3);
+    rescue(&files);
+    assert_eq!(open_at(&files, TO).unwrap().1.len(), 12);
+    for (at, _) in &group {
+        let base = at.start.0 / (16 << 10) * (16 << 10);
+        let path = segments(&files)[usize::try_from(base / (16 << 10)).unwrap()].clone();
+        let mut bytes = files.contents(&path).unwrap();
+        bytes[usize::try_from(at.start.0 - base).unwrap() + 100] ^= 1;
+        let bad = copy_with(&files, &path, bytes);
+        rescue(&bad);
+        let records = open_at(&bad, TO).unwrap().1;
+        assert!(
+            records == [before.clone(), after.clone()],
+            "{at:?}: {} records",
+            records.len()
+        );
+    }
+}
+
+#[test]
 fn a_missing_segment_costs_only_its_own_records() {
     let (files, written) = filled();
     let paths = segments(&files);
