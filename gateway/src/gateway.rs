@@ -446,8 +446,8 @@ impl Gateway {
         });
     }
 
-    /// Writes a checkpoint after every quarter of the journal's window, and after a while if
-    /// anything happened.
+    /// Writes a checkpoint when so much was written that a start would take long, and after a
+    /// while if anything happened.
     fn run_checkpoints(&self) {
         let shared = Arc::clone(&self.shared);
         let journal = Arc::clone(&shared.journal);
@@ -464,17 +464,24 @@ impl Gateway {
                 let age = shared.clock.uptime().saturating_sub(last_at);
                 // A disk that is low needs what was settled back soon.
                 let is_low = journal.log().health() != Health::Ok;
-                let is_due = written >= window_bytes / 4 || age >= CHECKPOINT_AGE || is_low;
+                let is_due = written >= journal.checkpoint_interval_bytes(window_bytes)
+                    || age >= CHECKPOINT_AGE
+                    || is_low;
                 let has_news = written > 0 || (is_low && journal.owes_space());
                 if !has_news || !is_due {
                     continue;
                 }
-                (last_end, last_at) = (journal.end(), shared.clock.uptime());
-                let (broker, journal) = (Arc::clone(&shared.broker), Arc::clone(&journal));
-                let write = move || journal::checkpoint(&broker, &journal, window_bytes);
-                if let Ok(Err(failure)) = tokio::task::spawn_blocking(write).await {
-                    journal::log_checkpoint_failure(&failure);
-                }
+                let (broker, log) = (Arc::clone(&shared.broker), Arc::clone(&journal));
+                let write = move || journal::checkpoint(&broker, &log, window_bytes);
+                last_at = shared.clock.uptime();
+                last_end = match tokio::task::spawn_blocking(write).await {
+                    Ok(Ok(counted_from)) => counted_from,
+                    Ok(Err(failure)) => {
+                        journal::log_checkpoint_failure(&failure);
+                        journal.end()
+                    }
+                    Err(_) => journal.end(),
+                };
             }
         });
     }

@@ -17,9 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Buf, Bytes, BytesMut};
 use routing::journal::{Appended, DecodeError};
 use routing::vhost::Recovery;
-use routing::{Broker, Journal as _, Lsn, PageError, Timestamp, Urgency};
+use routing::{Broker, CheckpointBounds, Journal as _, Lsn, PageError, Timestamp, Urgency};
 use storage::{Health, Refused};
 use tracing::{error, info, warn};
+
+/// A start reads so much of the log in front of a checkpoint, at most: bodies that it names.
+const KEEP_BYTES: u64 = 64 << 20;
+/// And so much behind it, unless the checkpoint itself is large.
+const REPLAY_BYTES: u64 = 128 << 20;
 
 const WHOLE: u8 = 0;
 const PART: u8 = 1;
@@ -42,6 +47,8 @@ pub struct Journal {
     /// One more checkpoint would give up more of the log.
     owes: AtomicBool,
     refused: AtomicU64,
+    /// How large the last checkpoint was.
+    checkpoint_bytes: AtomicU64,
 }
 
 impl Journal {
@@ -58,7 +65,18 @@ impl Journal {
             needed: AtomicU64::new(0),
             owes: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            checkpoint_bytes: AtomicU64::new(0),
         })
+    }
+
+    /// How much is written between two checkpoints: little, for a short start, but four times as
+    /// much as a checkpoint takes, so that they do not become most of what is written.
+    #[must_use]
+    pub fn checkpoint_interval_bytes(&self, window_bytes: u64) -> u64 {
+        let bytes = self.checkpoint_bytes.load(Ordering::Acquire);
+        REPLAY_BYTES
+            .max(bytes.saturating_mul(4))
+            .min(window_bytes / 4)
     }
 
     /// The log below.
@@ -261,6 +279,9 @@ pub fn recover(
     now: Timestamp,
 ) -> Result<(), RecoverError> {
     let mut core = Recovery::new(broker);
+    if recovery.is_clean() {
+        core.was_clean();
+    }
     if let Some((at, parts)) = recovery.take_checkpoint() {
         for part in parts {
             core.apply(part, Lsn(at.0))?;
@@ -283,11 +304,13 @@ pub fn recover(
     }
 }
 
-/// Writes a checkpoint and gives up the log below it. Blocks on the disk.
+/// Writes a checkpoint and gives up the log below it. Blocks on the disk. Returns from where on
+/// what is written counts for the next one.
 ///
-/// Bodies that are still needed and lie further back than a quarter of the log's window are moved
-/// to page files first, so that one forgotten message does not hold a segment for ever, and a
-/// start has little to read.
+/// Bodies that are still needed and lie further back than `KEEP_BYTES` are moved to page files
+/// first, so that a start has little to read; those that cannot be moved (of lists) or are few are
+/// journalled anew, beyond a quarter of the log's window, so that one forgotten message does not
+/// hold a segment for ever.
 ///
 /// # Errors
 /// When the checkpoint could not be written; the log is as it was.
@@ -295,18 +318,29 @@ pub fn checkpoint(
     broker: &Broker,
     journal: &Journal,
     window_bytes: u64,
-) -> Result<(), storage::Error> {
-    let at = journal.end().max(journal.durable());
-    let keep_from = Lsn(at.0.saturating_sub(window_bytes / 4));
+) -> Result<Lsn, storage::Error> {
+    let end = || journal.end().max(journal.durable());
     // Where there is no room, nothing can be moved either: only what is gone is given up.
-    let old_below = match journal.log.health() {
-        Health::Ok => keep_from,
-        Health::DiskLow | Health::Full | Health::Failed => Lsn(0),
+    let has_room = journal.log.health() == Health::Ok;
+    if has_room {
+        let keep_bytes = KEEP_BYTES.min(window_bytes / 4);
+        broker.move_old(Lsn(end().0.saturating_sub(keep_bytes)));
+    }
+    // After that, for it takes long when there is much to be moved.
+    let at = end();
+    let copy_bytes = if has_room { window_bytes / 4 } else { at.0 };
+    let bounds = CheckpointBounds {
+        copy_below: Lsn(at.0.saturating_sub(copy_bytes)),
+        keep_from: Lsn(at.0.saturating_sub(KEEP_BYTES.min(window_bytes / 4))),
     };
     let mut parts = Vec::new();
-    let needed = broker.checkpoint(old_below, keep_from, &mut |record| {
+    let needed = broker.checkpoint(&bounds, &mut |record| {
         parts.push(Bytes::copy_from_slice(record));
     });
+    let bytes = parts.iter().map(|part| part.len() as u64).sum();
+    journal.checkpoint_bytes.store(bytes, Ordering::Release);
+    // What is journalled anew here is no reason for the next checkpoint.
+    let counted_from = journal.end();
     // What was copied is part of what the checkpoint names: it must be safe before.
     journal.log.wait_durable(storage::Lsn(journal.end().0))?;
     journal.log.checkpoint(storage::Lsn(at.0), parts)?;
@@ -315,7 +349,7 @@ pub fn checkpoint(
     let before = journal.needed.swap(needed.0, Ordering::AcqRel);
     journal.owes.store(before < needed.0, Ordering::Release);
     journal.log.trim(storage::Lsn(needed.0.min(before)));
-    Ok(())
+    Ok(counted_from)
 }
 
 /// Logs what a failed checkpoint means; the next one is tried in its time.

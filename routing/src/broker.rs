@@ -24,8 +24,14 @@ use crate::time::Timestamp;
 use crate::timer::{Due, Timers};
 use crate::vhost::VHost;
 
-/// A line with less than this in the old part of the journal gets no page file for it.
-const MOVE_BYTES_MIN: usize = 256 << 10;
+/// What of the journal a checkpoint gives up.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointBounds {
+    /// Bodies below that are in no page file are journalled anew.
+    pub copy_below: Lsn,
+    /// From here on everything is needed: a publish that is under way may name a body there.
+    pub keep_from: Lsn,
+}
 
 /// What the core needs to be told.
 #[derive(Clone, Debug)]
@@ -337,14 +343,9 @@ impl Broker {
     }
 
     /// Everything durable as journal records, in the order in which they are to be applied, each
-    /// handed to `record`. Returns the position from which on the journal is needed: bodies below
-    /// `old_below` were moved to page files first, or were journalled anew where they are few. From
-    /// `keep_from` on everything is needed: a publish that is under way may name a body there.
-    ///
-    /// Blocks on the disk.
-    pub fn checkpoint(&self, old_below: Lsn, keep_from: Lsn, record: &mut dyn FnMut(&[u8])) -> Lsn {
+    /// handed to `record`. Returns the position from which on the journal is needed.
+    pub fn checkpoint(&self, bounds: &CheckpointBounds, record: &mut dyn FnMut(&[u8])) -> Lsn {
         let _moving = self.core.paging.moving();
-        self.move_old(old_below);
         let mut scratch = Vec::new();
         let mut put = |entry: &Entry| {
             scratch.clear();
@@ -354,8 +355,8 @@ impl Broker {
         let needed = self
             .vhosts
             .values()
-            .map(|vhost| vhost.checkpoint(old_below, keep_from, &mut put));
-        needed.min().unwrap_or(keep_from)
+            .map(|vhost| vhost.checkpoint(bounds.copy_below, bounds.keep_from, &mut put));
+        needed.min().unwrap_or(bounds.keep_from)
     }
 
     /// Gives memory back: drops page files that are not needed any more, and moves messages to
@@ -421,13 +422,16 @@ impl Broker {
     }
 
     /// Moves what lies in the journal below a position to page files, from lines with much of it.
-    /// What is little is left: it is cheaper to journal it anew than to make a file for it.
-    fn move_old(&self, below: Lsn) {
+    /// What is little is left: it is cheaper to journal it anew than to make a file for it. Blocks
+    /// on the disk, long if it is much.
+    pub fn move_old(&self, below: Lsn) {
+        let _moving = self.core.paging.moving();
+        let worthwhile_bytes = self.core.paging.worthwhile_bytes();
         let queues = self.vhosts.values().flat_map(|vhost| vhost.all_queues());
         for queue in queues.filter(|queue| queue.options.durable) {
             for (bytes, priority) in queue.below(below) {
                 // A full disk: what was not moved is journalled anew, or holds the journal.
-                if bytes >= MOVE_BYTES_MIN && queue.move_below(priority, below).is_err() {
+                if bytes >= worthwhile_bytes && queue.move_below(priority, below).is_err() {
                     return;
                 }
             }

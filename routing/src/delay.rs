@@ -247,6 +247,7 @@ impl Delays {
             queue: self.id,
             first: Seq(0),
             next: Seq(state.next_seq),
+            delivered: Seq(0),
         });
         needed
     }

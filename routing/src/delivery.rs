@@ -36,8 +36,10 @@ pub struct QueueDelivery {
     pub token: u64,
     /// The message's place in the queue; what is settled.
     pub seq: Seq,
-    /// How often it was handed out before; above 0 it is a redelivery.
+    /// How often it came back since the start.
     pub redeliveries: u32,
+    /// Whether it may have been handed out before, in this run or an earlier one.
+    pub is_redelivered: bool,
     /// Whether the queue waits for a settlement.
     pub acknowledges: bool,
     /// The guarantee for this receiver.

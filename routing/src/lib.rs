@@ -47,7 +47,7 @@ pub mod vhost;
 
 pub use address::Address;
 pub use binding::{Binding, Destination};
-pub use broker::{Broker, Settings};
+pub use broker::{Broker, CheckpointBounds, Settings};
 pub use death::{Death, DeathReason, Deaths};
 pub use delivery::{Delivery, Matched, Source};
 pub use error::Error;

@@ -149,7 +149,9 @@ impl Pages for MemoryPages {
 
     fn settle(&self, line: LineId, from: Seq, to: Seq) {
         if let Some(kept) = self.lines.lock().get_mut(&line) {
-            kept.wanted.retain(|seq| *seq < from || *seq > to);
+            let mut rest = kept.wanted.split_off(&from);
+            kept.wanted
+                .append(&mut rest.split_off(&Seq(to.0.saturating_add(1))));
         }
     }
 

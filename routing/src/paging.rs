@@ -20,6 +20,13 @@ const REPORT_BYTES: i64 = 4 * 1024;
 const AHEAD_BYTES_MAX: usize = 2 << 20;
 const AHEAD_BYTES_MIN: usize = 16 << 10;
 
+/// Messages moved to page files in one go, in bytes: enough for one sync to be cheap.
+const MOVE_BYTES_MAX: usize = 4 << 20;
+const MOVE_BYTES_MIN: usize = 4 << 10;
+
+/// Of less than this, what holds back the journal is journalled anew instead of moved.
+const WORTHWHILE_BYTES_MAX: usize = 256 << 10;
+
 /// The two kinds of work with page files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageWork {
@@ -113,12 +120,12 @@ impl Paging {
     /// Above this, messages leave memory; well below the budget, so that they have left before
     /// publishers must be held up.
     pub(crate) const fn high_bytes(&self) -> usize {
-        self.budget_bytes / 4 * 3
+        self.budget_bytes / 8 * 5
     }
 
     /// They leave until this is reached.
     pub(crate) const fn low_bytes(&self) -> usize {
-        self.budget_bytes / 8 * 5
+        self.budget_bytes / 2
     }
 
     /// How much of a line's front stays in memory, or is read ahead: an eighth of the budget is
@@ -126,6 +133,16 @@ impl Paging {
     pub(crate) fn ahead_bytes(&self) -> usize {
         let lines = self.cold_lines.load(Ordering::Relaxed).max(1);
         (self.budget_bytes / 8 / lines).clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX)
+    }
+
+    /// How much is moved in one go.
+    pub(crate) fn move_bytes(&self) -> usize {
+        (self.budget_bytes / 64).clamp(MOVE_BYTES_MIN, MOVE_BYTES_MAX)
+    }
+
+    /// How much of a line must lie in old journal segments for page files to be worth it.
+    pub(crate) fn worthwhile_bytes(&self) -> usize {
+        (self.budget_bytes / 256).min(WORTHWHILE_BYTES_MAX)
     }
 
     pub(crate) fn moving(&self) -> Guard<'_, ()> {

@@ -116,7 +116,7 @@ impl Publisher {
         };
         self.vhost.core().counters.refused(published.refused);
         if message.retain && to.exchange.name.as_str() == BUS {
-            published.lsn = self.vhost.retain(message).or(published.lsn);
+            self.vhost.retain_published(message, &mut published);
         }
         published
     }
@@ -136,7 +136,7 @@ impl Publisher {
         let mut published = route.deliver(now, message, &mut Enqueue::new(&mut self.wakes));
         self.vhost.core().counters.refused(published.refused);
         if message.retain && to.iter().any(|to| to.exchange.name.as_str() == BUS) {
-            published.lsn = self.vhost.retain(message).or(published.lsn);
+            self.vhost.retain_published(message, &mut published);
         }
         published
     }

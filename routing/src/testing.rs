@@ -49,12 +49,14 @@ impl RecordingJournal {
     }
 
     /// The names of the entries, in order.
+    /// But for what only ages are told from.
     pub(crate) fn kinds(&self) -> Vec<String> {
         let entries = self
             .records()
             .into_iter()
             .map(|(_, r)| decode(r, &[&ORIGIN]).unwrap());
-        entries.map(|entry| kind(&entry)).collect()
+        let kinds = entries.map(|entry| kind(&entry));
+        kinds.filter(|kind| kind != "Noted").collect()
     }
 }
 

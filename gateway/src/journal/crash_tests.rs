@@ -129,7 +129,9 @@ impl History {
             6 => self.settle(life, Settlement::Requeue),
             7 => drop(life.broker.page_out().unwrap()),
             8 => drop(life.broker.page_in(NOW)),
-            _ => checkpoint(&life.broker, &life.journal, WINDOW_BYTES).unwrap(),
+            _ => {
+                checkpoint(&life.broker, &life.journal, WINDOW_BYTES).unwrap();
+            }
         }
     }
 

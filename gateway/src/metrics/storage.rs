@@ -93,7 +93,7 @@ pub(super) fn families(shared: &Shared, stats: &Stats) -> Vec<Family> {
         ),
         gauge(
             "message_oldest_seconds",
-            "How long the oldest message has been in a queue or session, since the start at most",
+            "How long the oldest message has been in a queue or session",
             oldest_s(shared),
         ),
     ]);

@@ -107,6 +107,12 @@ impl Reader<'_> {
                 queue: QueueId(self.u64()?),
                 first: Seq(self.u64()?),
                 next: Seq(self.u64()?),
+                delivered: Seq(self.u64()?),
+            },
+            kind::NOTED => Entry::Noted {
+                queue: QueueId(self.u64()?),
+                seq: Seq(self.u64()?),
+                at: Timestamp(self.u64()?),
             },
             kind::RETAINED => Entry::Retained {
                 vhost: self.name()?,

@@ -48,6 +48,7 @@ pub(super) mod kind {
     pub(crate) const SENT_DONE: u8 = 22;
     pub(crate) const WILL_SET: u8 = 23;
     pub(crate) const WILL_CLEARED: u8 = 24;
+    pub(crate) const NOTED: u8 = 25;
 }
 
 /// Appends an entry's record to `out`.
@@ -125,11 +126,20 @@ fn encode_queue(entry: &Entry, out: &mut Vec<u8>) {
             put_u64(out, from.0);
             put_u64(out, to.0);
         }
-        Entry::QueuePosition { queue, first, next } => {
+        Entry::QueuePosition {
+            queue,
+            first,
+            next,
+            delivered,
+        } => {
             out.push(kind::QUEUE_POSITION);
-            put_u64(out, queue.0);
-            put_u64(out, first.0);
-            put_u64(out, next.0);
+            let numbers = [queue.0, first.0, next.0, delivered.0];
+            numbers.iter().for_each(|number| put_u64(out, *number));
+        }
+        Entry::Noted { queue, seq, at } => {
+            out.push(kind::NOTED);
+            let numbers = [queue.0, seq.0, at.0];
+            numbers.iter().for_each(|number| put_u64(out, *number));
         }
         other => encode_topology(other, out),
     }

@@ -60,11 +60,19 @@ pub enum Entry {
         from: Seq,
         to: Seq,
     },
-    /// Sequence numbers from `first` to below `next` are used.
+    /// Sequence numbers from `first` to below `next` are used; those below `delivered` may have
+    /// been handed out.
     QueuePosition {
         queue: QueueId,
         first: Seq,
         next: Seq,
+        delivered: Seq,
+    },
+    /// A queue gave this number out at this time: what the age of its messages is told from.
+    Noted {
+        queue: QueueId,
+        seq: Seq,
+        at: Timestamp,
     },
     /// An exchange exists; a delayed one keeps its messages under the identity `delays`.
     ExchangeDeclared {

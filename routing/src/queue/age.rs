@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 use super::{Queue, State};
 use crate::ids::Seq;
+use crate::journal::{self, Entry as Record, Urgency};
+use crate::message::QoS;
 use crate::time::Timestamp;
 
 /// Samples are this far apart at least: what an age may be too high by.
@@ -18,6 +20,8 @@ const SAMPLES_MAX: usize = 64;
 pub(super) struct Ages {
     samples: VecDeque<(Seq, Timestamp)>,
     step_ms: u64,
+    /// The last one is not journalled yet.
+    is_new: bool,
 }
 
 impl Default for Ages {
@@ -25,6 +29,7 @@ impl Default for Ages {
         Self {
             samples: VecDeque::new(),
             step_ms: RESOLUTION_MS,
+            is_new: false,
         }
     }
 }
@@ -45,12 +50,31 @@ impl Ages {
             self.step_ms *= 2;
         }
         self.samples.push_back((seq, now));
+        self.is_new = true;
     }
 
-    /// What there was before a start counts from the start.
+    /// The last sample, if it was not asked for before.
+    fn take_new(&mut self) -> Option<(Seq, Timestamp)> {
+        let is_new = std::mem::replace(&mut self.is_new, false);
+        self.samples.back().copied().filter(|_| is_new)
+    }
+
+    /// A sample of an earlier run, in order; known ones are ignored.
+    pub(super) fn restore(&mut self, seq: Seq, at: Timestamp) {
+        if self.samples.back().is_none_or(|(last, _)| *last < seq) {
+            self.samples.push_back((seq, at));
+        }
+    }
+
+    pub(super) fn samples(&self) -> impl Iterator<Item = (Seq, Timestamp)> {
+        self.samples.iter().copied()
+    }
+
+    /// What there was before a start, and of which nothing is known, counts from the start.
     pub(super) fn begin(&mut self, now: Timestamp) {
         if self.samples.is_empty() {
             self.samples.push_back((Seq(0), now));
+            self.is_new = true;
         }
     }
 
@@ -68,8 +92,7 @@ impl Ages {
 
 impl Queue {
     /// Since when the oldest message has been here, handed out or not; none without messages.
-    /// Too high by a second, or by a sixteenth of the age of the oldest ever; what was there at a
-    /// start counts from then.
+    /// Too high by a second, or by a sixteenth of the age of the oldest ever.
     #[must_use]
     pub fn oldest_since(&self) -> Option<Timestamp> {
         let mut guard = self.state.lock();
@@ -77,13 +100,32 @@ impl Queue {
         let oldest = state.oldest()?;
         state.ages.since(oldest)
     }
+
+    /// A message comes in. What its age is told from is journalled if it is to survive.
+    pub(super) fn note(&self, state: &mut State, seq: Seq, now: Timestamp, qos: QoS) {
+        state.ages.note(seq, now);
+        if !self.options.durable || qos == QoS::AtMostOnce {
+            return;
+        }
+        if let Some((seq, at)) = state.ages.take_new() {
+            let queue = self.id;
+            state.scratch.clear();
+            journal::encode(&Record::Noted { queue, seq, at }, &mut state.scratch);
+            self.store.journal.append(&[&state.scratch], Urgency::Lazy);
+        }
+    }
+
+    /// Brings back what ages are told from.
+    pub(crate) fn restore_noted(&self, seq: Seq, at: Timestamp) {
+        self.state.lock().ages.restore(seq, at);
+    }
 }
 
 impl State {
     fn oldest(&self) -> Option<Seq> {
         let waiting = self.ready.lines().filter_map(|(_, line)| {
             let front = line.front().map(|entry| entry.seq);
-            front.or_else(|| line.wanted(usize::MAX))
+            front.or_else(|| line.wanted(usize::MAX).map(|read| read.from))
         });
         let out = self.handed_out().map(|entry| entry.seq);
         waiting.chain(out).min()
@@ -119,6 +161,20 @@ mod tests {
             let (age, told) = (end - s, end - since.0 / 1000);
             assert!(told >= age && told <= age + end / 16, "{age} {told}");
         }
+    }
+
+    #[test]
+    fn samples_of_an_earlier_run_go_on() {
+        let mut ages = Ages::default();
+        for (seq, at) in [(3, 5000), (3, 5000), (8, 7000), (3, 5000)] {
+            ages.restore(Seq(seq), Timestamp(at));
+        }
+        ages.begin(Timestamp(60_000));
+        ages.note(Seq(9), Timestamp(61_000));
+        assert_eq!(ages.samples().count(), 3);
+        assert_eq!(ages.since(Seq(4)), Some(Timestamp(5000)));
+        assert_eq!(ages.since(Seq(8)), Some(Timestamp(7000)));
+        assert_eq!(ages.since(Seq(9)), Some(Timestamp(61_000)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The ready messages of a queue: highest priority first, within one priority by sequence.
 
 use super::entry::Entry;
-use super::line::Line;
+use super::line::{ColdRead, Line};
 use super::{End, QueueLimits};
 use crate::ids::Seq;
 use crate::message::Message;
@@ -244,7 +244,7 @@ impl Backlog {
 
     /// The most urgent line of which less than `ahead_bytes` are in memory, and from where it is
     /// to be read.
-    pub(super) fn wanted(&self, ahead_bytes: usize) -> Option<(u8, Seq)> {
+    pub(super) fn wanted(&self, ahead_bytes: usize) -> Option<(u8, ColdRead)> {
         let mut lines = (0..=u8::MAX).zip(&self.lines).rev();
         lines.find_map(|(priority, line)| Some((priority, line.wanted(ahead_bytes)?)))
     }
@@ -270,21 +270,19 @@ impl Backlog {
         self.cold_lines
     }
 
-    /// Takes in what was read of a line from `from` on, but for the `stale` ones, which do not
-    /// count any more; false when that is not what comes next.
+    /// Takes in what was read of a line; see [`Line::loaded`].
     pub(super) fn loaded(
         &mut self,
         priority: u8,
-        from: Seq,
+        read: &ColdRead,
         entries: Vec<Entry>,
         stale: &[Entry],
-    ) -> bool {
-        let Some(line) = self.line_mut(priority) else {
-            return false;
-        };
-        let is_taken = line.loaded(from, entries, stale);
+        is_all: bool,
+    ) {
+        if let Some(line) = self.line_mut(priority) {
+            line.loaded(read, entries, stale, is_all);
+        }
         self.recount();
-        is_taken
     }
 
     /// Takes messages of a line out of memory; see [`Line::spill`].

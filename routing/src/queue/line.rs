@@ -36,10 +36,30 @@ pub(super) struct Line {
     pub(super) is_damaged: bool,
 }
 
+/// What is in page files only: all that is wanted there of `from..end`.
 #[derive(Debug, Default)]
 struct Cold {
     from: Seq,
+    end: Seq,
+    /// How much that is. Where one begins and ends is told by the numbers, never by this.
     total: Total,
+    /// Counts the changes of `from`: a read that was begun before one is not taken in after it.
+    changes: u64,
+}
+
+/// Where to read a line on, and what must not have changed when the result is taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ColdRead {
+    pub(super) from: Seq,
+    end: Seq,
+    changes: u64,
+}
+
+impl ColdRead {
+    /// Whether it is about a message of that number.
+    pub(super) fn has(&self, seq: Seq) -> bool {
+        seq < self.end
+    }
 }
 
 impl Line {
@@ -48,7 +68,7 @@ impl Line {
     }
 
     pub(super) const fn is_cold(&self) -> bool {
-        self.cold.total.len > 0
+        self.cold.from.0 < self.cold.end.0
     }
 
     pub(super) fn front(&self) -> Option<&Entry> {
@@ -173,31 +193,50 @@ impl Line {
     /// Takes everything; what was cold comes as the number it began with.
     pub(super) fn drain(&mut self) -> (Vec<Entry>, Option<Seq>) {
         let cold_from = self.is_cold().then_some(self.cold.from);
-        self.cold.total = Total::default();
+        self.end_cold();
         (self.head_bytes, self.tail_bytes) = (0, 0);
         let head = std::mem::take(&mut self.head);
         let tail = std::mem::take(&mut self.tail);
         (head.into_iter().chain(tail).collect(), cold_from)
     }
 
-    /// The number from which messages are to be read, when less than `ahead_bytes` are in memory.
-    pub(super) fn wanted(&self, ahead_bytes: usize) -> Option<Seq> {
+    /// What is to be read when less than `ahead_bytes` are in memory.
+    pub(super) fn wanted(&self, ahead_bytes: usize) -> Option<ColdRead> {
         let is_wanted = self.is_cold() && !self.is_damaged && self.head_bytes < ahead_bytes;
-        is_wanted.then_some(self.cold.from)
+        is_wanted.then_some(ColdRead {
+            from: self.cold.from,
+            end: self.cold.end,
+            changes: self.cold.changes,
+        })
     }
 
-    /// Takes in what was read from `from` on, unless that is not what comes next any more.
-    pub(super) fn loaded(&mut self, from: Seq, entries: Vec<Entry>, stale: &[Entry]) -> bool {
-        if !self.is_cold() || self.cold.from != from {
-            return false;
+    /// Whether that is still what comes next.
+    pub(super) const fn awaits(&self, read: &ColdRead) -> bool {
+        self.is_cold() && self.cold.changes == read.changes
+    }
+
+    /// Whether a message that was read is in the page files only. Those behind the cold ones are
+    /// in memory as well: they were moved, and have not left yet.
+    pub(super) fn lacks(&self, seq: Seq) -> bool {
+        (self.cold.from..self.cold.end).contains(&seq)
+    }
+
+    /// Takes in what was read and is lacking here; `stale` does not count any more. `is_all`:
+    /// there is no more before the end that the read was told.
+    pub(super) fn loaded(
+        &mut self,
+        read: &ColdRead,
+        entries: Vec<Entry>,
+        stale: &[Entry],
+        is_all: bool,
+    ) {
+        self.cold.changes += 1;
+        if is_all {
+            self.cold.from = read.end;
         }
         for entry in stale {
             self.cold.from = self.cold.from.max(Seq(entry.seq.0 + 1));
             self.cold.total.subtract(&entry.message);
-        }
-        if entries.is_empty() && stale.is_empty() {
-            // Counted too many.
-            self.cold.total = Total::default();
         }
         for entry in entries {
             self.cold.from = self.cold.from.max(Seq(entry.seq.0 + 1));
@@ -205,16 +244,18 @@ impl Line {
             self.head_bytes += entry.message.cost_bytes();
             self.head.push_back(entry);
         }
-        self.join();
-        true
-    }
-
-    fn join(&mut self) {
         if !self.is_cold() {
-            self.cold.total = Total::default();
+            self.end_cold();
             self.head.append(&mut self.tail);
             self.head_bytes += std::mem::take(&mut self.tail_bytes);
         }
+    }
+
+    fn end_cold(&mut self) {
+        self.cold = Cold {
+            changes: self.cold.changes + 1,
+            ..Cold::default()
+        };
     }
 
     /// Bytes that [`Line::spill`] could take out of memory if all were in page files.
@@ -262,6 +303,7 @@ impl Line {
         }
         let spilled = self.head.drain(at..).collect::<Vec<_>>();
         self.cold.from = spilled.first().map_or(self.cold.from, |entry| entry.seq);
+        self.cold.changes += 1;
         for entry in &spilled {
             self.head_bytes -= entry.message.cost_bytes();
             self.cold.total.add(&entry.message);
@@ -280,6 +322,8 @@ impl Line {
             .sum();
         self.tail_bytes = rest.iter().map(|entry| entry.message.cost_bytes()).sum();
         self.cold.from = rest.front().map_or(self.cold.from, |entry| entry.seq);
+        self.cold.end = self.cold.from;
+        self.cold.changes += 1;
         self.tail = rest;
     }
 
@@ -293,6 +337,7 @@ impl Line {
         for entry in &spilled {
             self.tail_bytes -= entry.message.cost_bytes();
             self.cold.total.add(&entry.message);
+            self.cold.end = Seq(entry.seq.0 + 1);
         }
         if self.tail.capacity() > SHRINK_ENTRIES && self.tail.len() * 4 < self.tail.capacity() {
             self.tail.shrink_to(self.tail.len() * 2);
@@ -315,12 +360,11 @@ impl Line {
     /// At a start, when everything is in the head: so many messages are in the page files.
     pub(super) fn begin_cold(&mut self, len: usize) -> Total {
         let total = self.paged.times(len);
-        if len > 0 {
+        if let Some(through) = self.paged_through.filter(|_| len > 0) {
             self.split(self.put_before_head());
-            self.cold = Cold {
-                from: Seq(0),
-                total,
-            };
+            self.cold.from = Seq(FIRST_SEQ);
+            self.cold.end = Seq(through.0 + 1);
+            self.cold.total = total;
         }
         total
     }

@@ -37,7 +37,8 @@ pub struct PutAtEnd {
 }
 
 impl Queue {
-    /// Puts messages at an end, one after the other, before any consumer takes one.
+    /// Puts messages at an end, one after the other, before any consumer takes one. All are
+    /// refused while messages take more memory than they may.
     pub fn put_at(
         self: &Arc<Self>,
         now: Timestamp,
@@ -60,7 +61,9 @@ impl Queue {
             }
             state.used_at = now;
             for message in messages {
-                if self.refuses(state, message) {
+                // Its publisher cannot be held up, and what is put at the head stays in memory.
+                let has_room = self.store.paging.has_room();
+                if !has_room || self.refuses(state, message) {
                     put.outcome = Enqueued::Rejected;
                     break;
                 }

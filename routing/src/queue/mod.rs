@@ -10,6 +10,7 @@ mod consumer;
 mod dead_letter;
 mod enqueue;
 mod entry;
+mod handout;
 mod home;
 mod line;
 mod list;
@@ -35,12 +36,13 @@ pub(crate) use recovery::Restored;
 pub use settle::Settlement;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 
 use crate::death::DeathReason;
-use crate::delivery::{Delivery, Matched, QueueDelivery, Source};
+use crate::delivery::{Delivery, Matched};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, QueueId, Seq};
 use crate::journal::{self, Lsn, Urgency};
@@ -86,6 +88,8 @@ pub struct Queue {
     policy: ArcSwap<QueuePolicy>,
     store: Store,
     home: Weak<dyn Home>,
+    /// What may have been handed out in an earlier run.
+    delivered_before: OnceLock<Range<Seq>>,
     state: Mutex<State>,
 }
 
@@ -98,6 +102,8 @@ struct State {
     ages: Ages,
     /// What all messages here take in memory.
     memory: Gauge,
+    /// Numbers below may have been handed out.
+    delivered: Seq,
     /// Used from both ends: it stays in memory.
     is_list: bool,
     /// A read from the page files is asked for.
@@ -147,6 +153,7 @@ impl Queue {
             ready: Backlog::new(policy.limits.priority_max),
             ages: Ages::default(),
             memory: Gauge::new(Arc::clone(&store.paging)),
+            delivered: Seq(0),
             is_list: false,
             is_loading: false,
             told_cold: 0,
@@ -170,6 +177,7 @@ impl Queue {
             policy: ArcSwap::from_pointee(policy),
             store,
             home,
+            delivered_before: OnceLock::new(),
             state,
         })
     }
@@ -247,7 +255,7 @@ impl Queue {
     ) -> Entry {
         let seq = Seq(state.next_seq);
         state.next_seq += 1;
-        state.ages.note(seq, now);
+        self.note(state, seq, now, qos);
         self.entry_at(seq, now, message, qos)
     }
 
@@ -482,71 +490,6 @@ impl Queue {
     fn drop_expired(self: &Arc<Self>, state: &mut State, now: Timestamp) {
         while let Some(expired) = state.ready.pop_expired(now) {
             self.let_die(state, expired, DeathReason::Expired);
-        }
-    }
-
-    fn pump_locked(self: &Arc<Self>, state: &mut State, now: Timestamp, wakes: &mut Wakes) {
-        while !state.consumers.is_empty() {
-            if self.serve_tail(state, now, wakes) {
-                continue;
-            }
-            self.drop_expired(state, now);
-            let Some(entry) = state.ready.pop() else {
-                return;
-            };
-            if let Some(entry) = self.hand_out(state, entry, wakes) {
-                return state.ready.put_back(entry);
-            }
-        }
-    }
-
-    /// Offers an entry to the consumers in turn; gives it back when none takes it.
-    fn hand_out(
-        self: &Arc<Self>,
-        state: &mut State,
-        entry: Entry,
-        wakes: &mut Wakes,
-    ) -> Option<Entry> {
-        let taker = state.consumers.offer(wakes, |consumer| {
-            self.delivery(&entry, consumer.id, consumer.token, consumer.acknowledges)
-        });
-        let Some((id, acknowledges)) = taker else {
-            return Some(entry);
-        };
-        self.taken(state, entry, id, acknowledges);
-        None
-    }
-
-    fn taken(&self, state: &mut State, entry: Entry, consumer: ConsumerId, acknowledges: bool) {
-        if acknowledges {
-            state
-                .unsettled
-                .insert(entry.seq, Unsettled { entry, consumer });
-        } else {
-            self.journal_gone(state, &entry);
-        }
-    }
-
-    fn delivery(
-        self: &Arc<Self>,
-        entry: &Entry,
-        consumer: ConsumerId,
-        token: u64,
-        acknowledges: bool,
-    ) -> Delivery {
-        let source = Source::Queue(QueueDelivery {
-            queue: Arc::clone(self),
-            consumer,
-            token,
-            seq: entry.seq,
-            redeliveries: entry.redeliveries,
-            acknowledges,
-            qos: entry.qos,
-            matched: entry.matched.clone(),
-        });
-        Delivery {
-            message: Arc::clone(&entry.message),
-            source,
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::backlog::Backlog;
 use super::entry::{Body, Entry};
+use super::line::ColdRead;
 use super::{FIRST_SEQ, Queue, State};
 use crate::delivery::Matched;
 use crate::ids::Seq;
@@ -16,11 +17,6 @@ use crate::outbox::Wakes;
 use crate::pages::{LineId, PageError};
 use crate::paging::Paging;
 use crate::time::Timestamp;
-
-/// Read in one go: a thousand messages of 1 KiB.
-const LOAD_BYTES: usize = 1 << 20;
-/// Written in one go: enough for one sync to be cheap.
-const MOVE_BYTES: usize = 4 << 20;
 
 /// Where a queue keeps its messages.
 #[derive(Clone, Debug)]
@@ -100,12 +96,13 @@ impl Queue {
             };
             state.ready.wanted(ahead_bytes)
         };
-        if let Some((priority, from)) = wanted {
+        if let Some((priority, read)) = wanted {
             let line = self.line(priority);
-            let read = self.store.paging.pages.read(line, from, LOAD_BYTES);
-            let read = read.map(|records| self.decode_all(records));
+            let pages = &self.store.paging.pages;
+            let found = pages.read(line, read.from, ahead_bytes / 2);
+            let found = found.map(|records| self.decode_all(records));
             self.locked(now, wakes, |state, wakes| {
-                self.loaded(state, priority, from, read);
+                self.loaded(state, priority, &read, found);
                 self.pump_locked(state, now, wakes);
                 self.drop_surplus(state);
             });
@@ -152,15 +149,19 @@ impl Queue {
         &self,
         state: &mut State,
         priority: u8,
-        from: Seq,
-        read: Result<Vec<Entry>, PageError>,
+        read: &ColdRead,
+        found: Result<Vec<Entry>, PageError>,
     ) {
-        let Ok(mut entries) = read else {
-            if let Some(line) = state.ready.line_mut(priority) {
-                line.is_damaged = true;
-            }
+        let line = state.ready.line_mut(priority);
+        let Some(line) = line.filter(|line| line.awaits(read)) else {
             return;
         };
+        let Ok(mut entries) = found else {
+            line.is_damaged = true;
+            return;
+        };
+        let is_all = entries.last().is_none_or(|last| !read.has(last.seq));
+        entries.retain(|entry| line.lacks(entry.seq));
         for entry in &mut entries {
             entry.redeliveries = state.redelivered.remove(&entry.seq).unwrap_or(0);
         }
@@ -168,12 +169,11 @@ impl Queue {
             .into_iter()
             .partition::<Vec<_>, _>(|entry| self.is_kept(entry) || entry.seq >= state.born_at);
         let bytes = kept.iter().map(|entry| entry.message.cost_bytes()).sum();
-        if state.ready.loaded(priority, from, kept, &stale) {
-            state.memory.add(bytes);
-            for entry in &stale {
-                let pages = &self.store.paging.pages;
-                pages.settle(self.line(priority), entry.seq, entry.seq);
-            }
+        state.memory.add(bytes);
+        state.ready.loaded(priority, read, kept, &stale, is_all);
+        for entry in &stale {
+            let pages = &self.store.paging.pages;
+            pages.settle(self.line(priority), entry.seq, entry.seq);
         }
         self.tell_cold(state);
     }
@@ -296,7 +296,8 @@ impl Queue {
         let mut out = out.into_iter().peekable();
         let mut ready = ready.filter(is_new).peekable();
         let (mut moving, mut bytes, mut count) = (Vec::new(), 0, 0);
-        while bytes < MOVE_BYTES {
+        let bytes_max = self.store.paging.move_bytes();
+        while bytes < bytes_max {
             let out_is_next = match (out.peek(), ready.peek()) {
                 (Some(a), Some(b)) => a.seq < b.seq,
                 (a, _) => a.is_some(),

@@ -126,10 +126,11 @@ impl Queue {
     }
 
     /// Goes on from these sequence numbers.
-    pub(crate) fn restore_position(&self, first: Seq, next: Seq) {
+    pub(crate) fn restore_position(&self, first: Seq, next: Seq, delivered: Seq) {
         let mut state = self.state.lock();
         state.first_seq = state.first_seq.min(first.0);
         state.next_seq = state.next_seq.max(next.0);
+        state.delivered = state.delivered.max(delivered);
     }
 
     /// The durable messages as entries that name their bodies' records. Bodies below `copy_below`
@@ -173,7 +174,15 @@ impl Queue {
             queue: self.id,
             first: Seq(state.first_seq),
             next: Seq(state.next_seq),
+            delivered: state.delivered,
         });
+        for (seq, at) in state.ages.samples() {
+            entry(&Entry::Noted {
+                queue: self.id,
+                seq,
+                at,
+            });
+        }
         needed.unwrap_or(Lsn(u64::MAX))
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
+use crate::delivery::{QueueDelivery, Source};
 use crate::outbox::{Item, Outbox, OutboxLimits};
 use crate::paging::Paging;
 use crate::testing::{ORIGIN, RecordingJournal};

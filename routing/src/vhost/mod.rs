@@ -169,7 +169,7 @@ impl VHost {
         let mut published = found.route.deliver(now, message, &mut Enqueue::new(wakes));
         self.core.counters.refused(published.refused);
         if message.retain {
-            published.lsn = self.retain(message).or(published.lsn);
+            self.retain_published(message, &mut published);
         }
         published
     }

@@ -44,6 +44,8 @@ pub struct Recovery<'a> {
     wills: HashMap<SessionId, (Name, Will)>,
     /// Messages that are named but whose bodies could not be read.
     missing: u64,
+    /// The last run ended by its own will.
+    was_clean: bool,
 }
 
 /// How many bodies are remembered; older ones are read again.
@@ -70,7 +72,13 @@ impl<'a> Recovery<'a> {
             received: Vec::new(),
             wills: HashMap::new(),
             missing: 0,
+            was_clean: false,
         }
+    }
+
+    /// The last run ended cleanly: nothing was handed out after the checkpoint was written.
+    pub const fn was_clean(&mut self) {
+        self.was_clean = true;
     }
 
     /// Applies one record, which stands at `at` in the journal.
@@ -98,6 +106,7 @@ impl<'a> Recovery<'a> {
         for queue in self.queues.values() {
             let lines = self.lines.remove(&queue.id).unwrap_or_default();
             queue.restore_cold(&lines)?;
+            queue.restore_delivered(self.was_clean);
             queue.touch(now, &mut Wakes::default());
         }
         self.delays.values().for_each(Delays::wake_up);
@@ -189,8 +198,22 @@ impl<'a> Recovery<'a> {
                 let line = LineId { queue, priority };
                 self.broker.core().paging.pages.settle(line, from, to);
             }
-            Entry::QueuePosition { queue, first, next } => {
-                self.restore_position(queue, first, next);
+            Entry::QueuePosition {
+                queue,
+                first,
+                next,
+                delivered,
+            } => {
+                if let Some(queue) = self.queues.get(&queue) {
+                    queue.restore_position(first, next, delivered);
+                } else if let Some(delays) = self.delays.get(&queue) {
+                    delays.restore_position(next);
+                }
+            }
+            Entry::Noted { queue, seq, at } => {
+                if let Some(queue) = self.queues.get(&queue) {
+                    queue.restore_noted(seq, at);
+                }
             }
             other => self.apply_topology(other),
         }
@@ -221,14 +244,6 @@ impl<'a> Recovery<'a> {
             queue.restore_settled(lines, seqs);
         } else if let Some(delays) = self.delays.get(&queue) {
             delays.restore_settled(seqs);
-        }
-    }
-
-    fn restore_position(&self, queue: QueueId, first: Seq, next: Seq) {
-        if let Some(queue) = self.queues.get(&queue) {
-            queue.restore_position(first, next);
-        } else if let Some(delays) = self.delays.get(&queue) {
-            delays.restore_position(next);
         }
     }
 

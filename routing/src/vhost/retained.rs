@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::VHost;
-use crate::journal::{Entry, Lsn, Urgency};
+use crate::journal::{Appended, Entry, Lsn, Urgency};
 use crate::message::{Message, QoS};
 use crate::outbox::Wakes;
 use crate::queue::Enqueue;
 use crate::retained::RetainedCursor;
+use crate::route::Published;
 use crate::table::SYSTEM_PREFIX;
 use crate::time::Timestamp;
 use crate::topic::TopicFilter;
@@ -43,6 +44,15 @@ impl VHost {
     pub fn may_retain(&self, message: &Message) -> bool {
         let limits = &self.core.settings.retained;
         self.retained.lock().has_room(message, limits)
+    }
+
+    /// As [`VHost::retain`], as part of a publish: one that the journal does not take is rejected,
+    /// for nobody can be told that it is safe.
+    pub(crate) fn retain_published(&self, message: &Arc<Message>, published: &mut Published) {
+        match self.retain(message) {
+            Some(end) if end == Appended::REFUSED.end => published.rejected = true,
+            end => published.lsn = end.or(published.lsn),
+        }
     }
 
     /// Makes a message its address's retained value, or clears it when the payload is empty.

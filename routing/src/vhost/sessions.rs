@@ -8,7 +8,7 @@ use super::{ChannelFilter, Topology, VHost};
 use crate::delivery::{Matched, Source};
 use crate::error::Error;
 use crate::ids::{ConnectionId, ConsumerId, QueueId, SessionId, SubscriberId};
-use crate::journal::{Entry, Lsn, Urgency};
+use crate::journal::{Appended, Entry, Lsn, Urgency};
 use crate::message::QoS;
 use crate::name::Name;
 use crate::outbox::{Outbox, OutboxLimits, Wakes};
@@ -418,7 +418,12 @@ impl VHost {
 
     fn note_no_will(&self, session: SessionId) {
         let vhost = self.name.clone();
-        self.append(&Entry::WillCleared { vhost, session }, Urgency::Lazy);
+        let entry = Entry::WillCleared { vhost, session };
+        // Nobody waits for it, but a crash after a goodbye should not publish the will.
+        let end = self.append(&entry, Urgency::Sync);
+        if end == Appended::REFUSED.end {
+            self.append(&entry, Urgency::Lazy);
+        }
     }
 
     /// Gives messages of shared subscriptions that the session has not acknowledged to other

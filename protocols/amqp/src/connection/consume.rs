@@ -261,7 +261,7 @@ impl Channel {
                 sent_at: now,
             });
         }
-        let redelivered = if from.redeliveries > 0 {
+        let redelivered = if from.is_redelivered {
             Redelivered::Yes
         } else {
             Redelivered::No

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
+use crate::broker::CheckpointBounds;
 use crate::delivery::{Delivery, Matched, Source};
 use crate::outbox::{Item, Outbox, OutboxLimits, Standing};
 use crate::publisher::{KeyForm, Publisher};
@@ -83,6 +84,14 @@ fn bind(vhost: &VHost, exchange: &str, queue: &str, key: &'static str) {
         arguments: Table::default(),
     };
     vhost.bind(&exchange.into(), binding).unwrap();
+}
+
+/// Bounds of a checkpoint that are all the same.
+fn below(position: Lsn) -> CheckpointBounds {
+    CheckpointBounds {
+        copy_below: position,
+        keep_from: position,
+    }
 }
 
 fn filter(text: &str) -> TopicFilter {

@@ -237,4 +237,16 @@ fn what_cannot_be_journalled_is_refused_instead_of_waiting_for_ever() {
     assert!(matches!(declare(durable), Err(Error::Invalid { .. })));
     assert!(vhost.queue("q").is_err());
     assert!(declare(QueueOptions::default()).is_ok(), "transient");
+    let retain = |qos| {
+        let change = |builder: &mut MessageBuilder| {
+            (builder.retain, builder.qos) = (true, qos);
+        };
+        let topic = Address::new(Bytes::from_static(b"plant/line"));
+        let mut builder = MessageBuilder::new(topic, "amq.topic".into(), "1".into(), &ORIGIN);
+        change(&mut builder);
+        vhost.publish(NOW, &builder.build(), &mut Wakes::default())
+    };
+    let kept = retain(QoS::AtLeastOnce);
+    assert!(kept.rejected && kept.lsn.is_none());
+    assert!(!retain(QoS::AtMostOnce).rejected, "nobody waits for it");
 }

@@ -139,7 +139,7 @@ fn a_checkpoint_with_any_part_of_the_journal_behind_it_is_the_same() {
     let before = broker(&journal);
     live(&vhost(&before));
     let mut parts = Vec::new();
-    before.checkpoint(Lsn(0), Lsn(0), &mut |record| {
+    before.checkpoint(&below(Lsn(0)), &mut |record| {
         parts.push((Lsn(0), Bytes::copy_from_slice(record)));
     });
     let expected = state(&recovered(journal.records(), &journal));
@@ -166,7 +166,7 @@ fn a_checkpoint_can_copy_bodies_so_that_nothing_below_is_needed() {
         .map(|(at, record)| Lsn(at.0 + record.len() as u64))
         .unwrap();
     let mut parts = Vec::new();
-    before.checkpoint(end, end, &mut |record| {
+    before.checkpoint(&below(end), &mut |record| {
         parts.push((Lsn(0), Bytes::copy_from_slice(record)));
     });
     let expected = state(&recovered(journal.records(), &journal));
@@ -238,4 +238,68 @@ fn the_body_for_several_queues_is_journalled_once() {
     let before = journal.kinds().len();
     publish_with(&vhost, "amq.fanout", "", KeyForm::RoutingKey, numbered(1));
     assert_eq!(journal.kinds()[before..], ["Publish", "Enqueue", "Enqueue"]);
+}
+
+#[test]
+fn what_may_have_been_handed_out_before_a_start_is_a_redelivery_after_it() {
+    let journal = RecordingJournal::new();
+    let before = broker(&journal);
+    let queue = declare(&vhost(&before), "q1");
+    for number in 0..3 {
+        publish_with(
+            &vhost(&before),
+            "",
+            "q1",
+            KeyForm::RoutingKey,
+            numbered(number),
+        );
+    }
+    queue.get(NOW, ConsumerId(0), true).unwrap();
+    let mut records = journal.records();
+    before.checkpoint(&below(Lsn(0)), &mut |record| {
+        records.push((Lsn(0), Bytes::copy_from_slice(record)));
+    });
+    for (was_clean, expected) in [(true, [true, false, false]), (false, [true; 3])] {
+        let after = broker(&journal);
+        let mut recovery = Recovery::new(&after);
+        for (at, record) in records.clone() {
+            recovery.apply(record, at).unwrap();
+        }
+        if was_clean {
+            recovery.was_clean();
+        }
+        assert_eq!(recovery.finish(NOW), Ok(0));
+        publish_with(&vhost(&after), "", "q1", KeyForm::RoutingKey, numbered(3));
+        let queue = vhost(&after).queue("q1").unwrap();
+        let seen = std::iter::from_fn(|| queue.get(NOW, ConsumerId(0), true));
+        let seen = seen.map(|(delivery, _)| match delivery.source {
+            Source::Queue(from) => from.is_redelivered,
+            Source::Subscription(_) => unreachable!("it came from a queue"),
+        });
+        let seen = seen.collect::<Vec<_>>();
+        assert_eq!(seen[..3], expected, "{was_clean}");
+        assert!(!seen[3], "it came after the start");
+    }
+}
+
+#[test]
+fn the_age_of_a_message_counts_over_a_restart() {
+    let journal = RecordingJournal::new();
+    let before = broker(&journal);
+    declare(&vhost(&before), "q1");
+    publish_with(&vhost(&before), "", "q1", KeyForm::RoutingKey, numbered(1));
+    let later = NOW.plus_ms(60_000);
+    let mut parts = Vec::new();
+    before.checkpoint(&below(Lsn(0)), &mut |record| {
+        parts.push((Lsn(0), Bytes::copy_from_slice(record)));
+    });
+    for records in [journal.records(), parts] {
+        let after = broker(&journal);
+        let mut recovery = Recovery::new(&after);
+        for (at, record) in records {
+            recovery.apply(record, at).unwrap();
+        }
+        assert_eq!(recovery.finish(later), Ok(0));
+        assert_eq!(vhost(&after).oldest_message(), Some(NOW));
+    }
 }
