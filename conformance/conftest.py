@@ -49,13 +49,15 @@ def clients(gateway, lan_ports):
 
 @pytest.fixture
 def start_gateway(tmp_path):
-    """Starts gateways of the case's own: `start_gateway(config)`; `binds` are addresses by listener."""
+    """Starts gateways of the case's own: `start_gateway(config)`; `binds` are addresses by listener, `wrapper` is a
+    command that runs it.
+    """
     started = []
 
-    def start(config: str = "", binds: dict[str, str] | None = None) -> Gateway:
+    def start(config: str = "", binds: dict[str, str] | None = None, wrapper: tuple[str, ...] = ()) -> Gateway:
         directory = tmp_path / f"gateway{len(started)}"
         directory.mkdir()
-        started.append(Gateway(directory, config, binds))
+        started.append(Gateway(directory, config, binds, wrapper=wrapper))
         return started[-1].start()
 
     yield start
