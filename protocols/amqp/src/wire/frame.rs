@@ -208,6 +208,7 @@ struct FrameHeader {
 }
 
 impl FrameHeader {
+    #[inline]
     fn read(bytes: &[u8]) -> Option<Self> {
         let [kind, c1, c0, s3, s2, s1, s0] = *bytes.first_chunk::<HEADER_LEN>()?;
         let size = u32::from_be_bytes([s3, s2, s1, s0]);

@@ -101,6 +101,7 @@ fn next_value(reader: &mut Reader<'_>, level: Level) -> Result<Option<Level>, Ma
     }))
 }
 
+#[inline]
 fn skip_value(reader: &mut Reader<'_>, tag: u8) -> Result<(), Malformed> {
     let value = match tag {
         b'V' => reader.take(0),

@@ -202,6 +202,7 @@ pub struct PropertyIter<'a> {
 }
 
 impl<'a> PropertyIter<'a> {
+    #[inline]
     fn read(&mut self, property: Property) -> Option<PropertyValue<'a>> {
         Some(match property {
             Property::Headers => PropertyValue::Table(self.reader.long_string()?),

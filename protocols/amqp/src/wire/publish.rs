@@ -38,6 +38,7 @@ impl<'a> Publish<'a> {
         Self::read(Reader::new(arguments)).ok_or(Malformed::Fields)
     }
 
+    #[inline]
     fn read(mut reader: Reader<'a>) -> Option<Self> {
         let _reserved = reader.u16()?;
         let exchange = reader.short_string()?;

@@ -75,6 +75,7 @@ fn body_of(bytes: &[u8], channel: [u8; 2], len: u64) -> Option<(&[u8], &[u8])> {
 }
 
 /// The payload of the frame at the front, and what comes behind its end octet.
+#[inline]
 fn cut_payload(bytes: &[u8], size: [u8; 4]) -> Option<(&[u8], &[u8])> {
     let size = usize::try_from(u32::from_be_bytes(size)).ok()?;
     let (payload, rest) = bytes.get(HEADER_LEN..)?.split_at_checked(size)?;
