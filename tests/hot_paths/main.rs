@@ -11,6 +11,7 @@
     reason = "a command line program"
 )]
 
+mod codec;
 #[path = "../load/cursor.rs"]
 mod cursor;
 #[expect(dead_code, reason = "what sockets need is the load generator's alone")]
@@ -84,7 +85,16 @@ fn cases() -> Vec<(&'static str, Scenario)> {
 
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
+    if let Some(handled) = carry_out_codec(&wanted) {
+        println!("{handled}");
+        return if handled == MESSAGES as usize {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     let Some((_, scenario)) = cases().into_iter().find(|(name, _)| *name == wanted) else {
+        println!("amqp-read-publish\namqp-write-deliver");
         cases().iter().for_each(|(name, _)| println!("{name}"));
         return ExitCode::FAILURE;
     };
@@ -96,6 +106,31 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The codec of AMQP alone: how many messages it read or wrote, if that is the case of this name.
+fn carry_out_codec(name: &str) -> Option<usize> {
+    let batch = BATCH as usize;
+    let handled = (0..MESSAGES / BATCH).map(|_| match name {
+        "amqp-read-publish" => Some(serve_reading(&mut codec::read_buffer(batch))),
+        "amqp-write-deliver" => {
+            let mut out = OutBuf::default();
+            serve_writing(batch, &mut out);
+            Some(codec::written(&out))
+        }
+        _ => None,
+    });
+    handled.sum()
+}
+
+#[inline(never)]
+fn serve_reading(input: &mut BytesMut) -> usize {
+    codec::read(input)
+}
+
+#[inline(never)]
+fn serve_writing(messages: usize, out: &mut OutBuf) {
+    codec::write(messages, out);
 }
 
 fn carry_out(scenario: &Arc<Scenario>) -> usize {

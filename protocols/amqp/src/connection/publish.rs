@@ -130,7 +130,7 @@ impl Connection {
             return None;
         }
         let content = (
-            batch.share(whole.properties.as_bytes()),
+            batch.share_properties(whole.properties),
             batch.share(whole.body),
         );
         let to = To::new(&whole.publish);
@@ -188,7 +188,7 @@ impl Channel {
             (None, FrameType::Header) => {
                 let header = ContentHeader::parse(frame.payload)?;
                 check_header(shared, &header)?;
-                let properties = batch.share(header.properties.as_bytes());
+                let properties = batch.share_properties(header.properties);
                 incoming.content = Some(Content {
                     properties,
                     body: Body::new(header.body_size),
@@ -302,16 +302,13 @@ impl Channel {
         }
         let retain = to.exchange.name.as_str() == BUS
             && facts.retain.is_some_and(translate::header_says_true);
+        let (rewritten, copies) = (self.rewritten(&facts)?, copies_of(&facts)?);
         let mut message = MessageBuilder::new(
             to.address.clone(),
             to.exchange.name.clone(),
             payload,
             &ORIGIN,
         );
-        message.raw_properties = match self.rewritten(&facts)? {
-            Some(rewritten) => rewritten.into(),
-            None => raw_properties.clone(),
-        };
         message.expires_at = expires_at.map(|ms| now.plus_ms(ms));
         message.qos = if facts.is_persistent {
             QoS::AtLeastOnce
@@ -320,7 +317,8 @@ impl Channel {
         };
         message.priority = facts.priority;
         message.retain = retain;
-        Ok((message.build(), copies_of(&facts)?))
+        message.raw_properties = rewritten.map_or(raw_properties, Bytes::from);
+        Ok((message.build(), copies))
     }
 
     /// The properties as receivers see them, if not as they came: direct reply-to gets its real

@@ -137,28 +137,30 @@ pub fn put_content(
     out.put_with(len, |out| {
         put_header(out, channel, properties, body.len());
         if is_one_piece {
-            out.extend_from_slice(&frame_header(FrameType::Body, channel, body_len));
+            let [h0, h1, h2, h3, h4, h5, h6] = frame_header(FrameType::Body, channel, body_len);
+            out.extend_from_slice(&[FRAME_END, h0, h1, h2, h3, h4, h5, h6]);
             out.extend_from_slice(copied);
-            out.push(FRAME_END);
         }
+        out.push(FRAME_END);
     });
     if !is_one_piece {
         put_body(out, channel, body, payload_max(frame_max));
     }
 }
 
-/// Writes the header frame, its fixed part in one go.
+/// Writes the header frame without its end, its fixed part in one go.
 #[inline]
 fn put_header(out: &mut Vec<u8>, channel: ChannelId, properties: &[u8], body_len: usize) {
     let properties_len = u32::try_from(properties.len()).unwrap_or(u32::MAX);
     let size = FIXED_LEN.saturating_add(properties_len);
+    let [h0, h1, h2, h3, h4, h5, h6] = frame_header(FrameType::Header, channel, size);
     let [c1, c0] = CLASS_BASIC.to_be_bytes();
-    let body_len = u64::try_from(body_len).unwrap_or(u64::MAX).to_be_bytes();
-    out.extend_from_slice(&frame_header(FrameType::Header, channel, size));
-    out.extend_from_slice(&[c1, c0, 0, 0]);
-    out.extend_from_slice(&body_len);
+    let body_len = u64::try_from(body_len).unwrap_or(u64::MAX);
+    let [b7, b6, b5, b4, b3, b2, b1, b0] = body_len.to_be_bytes();
+    out.extend_from_slice(&[
+        h0, h1, h2, h3, h4, h5, h6, c1, c0, 0, 0, b7, b6, b5, b4, b3, b2, b1, b0,
+    ]);
     out.extend_from_slice(properties);
-    out.push(FRAME_END);
 }
 
 fn put_body(out: &mut OutBuf, channel: ChannelId, body: &Bytes, payload_max: u32) {

@@ -15,7 +15,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Malformed, OutBuf, whole::WholePublish};
+use super::{Malformed, OutBuf, properties::Properties, whole::WholePublish};
 
 /// The octet after each payload.
 pub const FRAME_END: u8 = 0xCE;
@@ -185,9 +185,23 @@ impl Batch {
 
     /// A counted reference to `part`, which must be a piece of a frame of this batch: it keeps the
     /// whole read alive, so what stays long and is small should be copied instead.
+    #[inline]
     #[must_use]
     pub fn share(&self, part: &[u8]) -> Bytes {
         self.bytes.slice_ref(part)
+    }
+
+    /// The same for flags and values of properties. The ones that most messages have, none but the
+    /// delivery mode, are constants, and need no count.
+    #[inline]
+    #[must_use]
+    pub fn share_properties(&self, properties: Properties<'_>) -> Bytes {
+        match properties.as_bytes() {
+            [0, 0] => Bytes::from_static(&[0, 0]),
+            [0x10, 0, 1] => Bytes::from_static(&[0x10, 0, 1]),
+            [0x10, 0, 2] => Bytes::from_static(&[0x10, 0, 2]),
+            other => self.share(other),
+        }
     }
 }
 

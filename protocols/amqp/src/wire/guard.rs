@@ -25,10 +25,16 @@ struct Level {
 /// # Errors
 /// [`Malformed::Table`] when a value crosses the end of its table, [`Malformed::TableType`],
 /// [`Malformed::TableDepth`] and [`Malformed::TableValues`].
+#[inline]
 pub fn check_table(inside: &[u8], values_max: usize) -> Result<(), Malformed> {
     if is_flat(inside, values_max) {
         return Ok(());
     }
+    check_nested(inside, values_max)
+}
+
+/// The same for tables of any shape.
+fn check_nested(inside: &[u8], values_max: usize) -> Result<(), Malformed> {
     let mut stack = [Level {
         rest_len: 0,
         is_named: true,
@@ -54,22 +60,26 @@ pub fn check_table(inside: &[u8], values_max: usize) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Whether it is well-formed and has no table or array inside it, as most.
+/// Whether it is well-formed and has no table or array inside it, as most. Texts, which most values
+/// are, are asked for first.
+#[inline]
 fn is_flat(inside: &[u8], values_max: usize) -> bool {
     let mut reader = Reader::new(inside);
-    let mut values = 0;
-    while !reader.is_empty() {
-        values += 1;
-        let is_fine = values <= values_max
-            && reader.short_string().is_some()
-            && reader
-                .u8()
-                .is_some_and(|tag| skip_value(&mut reader, tag).is_ok());
+    for _ in 0..values_max {
+        if reader.is_empty() {
+            return true;
+        }
+        let is_fine = reader.short_string().is_some()
+            && match reader.u8() {
+                Some(b'S') => reader.long_string().is_some(),
+                Some(tag) => skip_value(&mut reader, tag).is_ok(),
+                None => false,
+            };
         if !is_fine {
             return false;
         }
     }
-    true
+    reader.is_empty()
 }
 
 /// Steps over one value of `level`, or into it if it is a table or an array.
@@ -101,7 +111,6 @@ fn next_value(reader: &mut Reader<'_>, level: Level) -> Result<Option<Level>, Ma
     }))
 }
 
-#[inline]
 fn skip_value(reader: &mut Reader<'_>, tag: u8) -> Result<(), Malformed> {
     let value = match tag {
         b'V' => reader.take(0),

@@ -26,8 +26,6 @@ pub mod whole;
 
 #[cfg(test)]
 mod allocation_tests;
-#[cfg(test)]
-mod speed_tests;
 
 use routing::OutBuf;
 

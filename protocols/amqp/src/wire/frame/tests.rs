@@ -204,3 +204,22 @@ proptest! {
         prop_assert!(batch.is_empty());
     }
 }
+
+#[test]
+fn the_commonest_properties_are_constants_and_all_are_as_they_came() {
+    for (properties, is_constant) in [
+        (&[0, 0][..], true),
+        (&[0x10, 0, 1], true),
+        (&[0x10, 0, 2], true),
+        (&[0x10, 0, 0], false),
+        (&[0x08, 0, 2], false),
+    ] {
+        let mut input = BytesMut::from(&frame(2, 1, properties)[..]);
+        let mut batch = Batch::cut(&mut input, UNLIMITED);
+        let span = batch.next_frame().unwrap().unwrap();
+        let payload = batch.frame(span).payload;
+        let kept = batch.share_properties(Properties::new(payload).unwrap());
+        assert_eq!(kept, properties);
+        assert_eq!(kept.as_ptr() != payload.as_ptr(), is_constant);
+    }
+}
