@@ -75,7 +75,7 @@ def test_celery(server):
 @pytest.mark.timeout(SUITE_TIMEOUT_S)
 @pytest.mark.skipif(os.environ.get("AMQP_SUITES") != "all", reason="takes minutes: AMQP_SUITES=all")
 def test_aiormq(server):
-    run("aiormq", ["-p", "suites.amqp.aiormq_fixtures", "tests", "-k", "not amqps"], 550, **of(server))
+    run("aiormq", ["-p", "suites.amqp.aiormq_fixtures", "tests", "-k", "not amqps"], 542, **of(server))
 
 
 @pytest.mark.timeout(SUITE_TIMEOUT_S)
@@ -83,6 +83,6 @@ def test_aiormq(server):
 def test_aio_pika(tmp_path):
     docker = Docker(tmp_path, make_server)
     try:
-        run("aio-pika", ["tests"], 1000, DOCKER_HOST=docker.host)
+        run("aio-pika", ["tests"], 920, DOCKER_HOST=docker.host)
     finally:
         docker.close()

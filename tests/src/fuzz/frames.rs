@@ -4,9 +4,11 @@
 //! u8 split, bytes    a stream of frames: in one piece, then cut after every `split + 1` bytes
 //! ```
 
+use std::collections::VecDeque;
+
 use amqp::wire::{
     Malformed,
-    content::ContentHeader,
+    content::{CLASS_BASIC, ContentHeader},
     frame::{Batch, Frame, FrameLimit, FrameType},
     method_id::MethodId,
     methods::Method,
@@ -21,7 +23,8 @@ const LIMIT: FrameLimit = FrameLimit {
     frames_max: usize::MAX,
 };
 
-/// A stream of frames: whatever its pieces, the same frames come out, and each is read to its end.
+/// A stream of frames: whatever its pieces, the same frames come out, and each is read to its end;
+/// a publish that is read in one go says what its frames say.
 pub fn amqp_frames(input: &[u8]) {
     let Some((split, stream)) = input.split_first() else {
         return;
@@ -37,9 +40,16 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     for piece in pieces {
         input.extend_from_slice(piece);
         let mut batch = Batch::cut(&mut input, LIMIT);
+        let mut expected = VecDeque::new();
         loop {
+            expected.extend(read_whole(&batch));
             match batch.next_frame() {
-                Ok(Some(span)) => seen.push(read(batch.frame(span))),
+                Ok(Some(span)) => {
+                    let frame = read(batch.frame(span));
+                    let whole = expected.pop_front().unwrap_or_else(|| frame.clone());
+                    assert_eq!(whole, frame, "read in one go it is something else");
+                    seen.push(frame);
+                }
                 Ok(None) => break,
                 Err(malformed) => {
                     seen.push(malformed.to_string());
@@ -51,6 +61,32 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
         }
     }
     seen
+}
+
+/// The frames of the publish that comes next, if it is read in one go, in the words of [`read`].
+fn read_whole(batch: &Batch) -> Vec<String> {
+    let Some(whole) = batch.whole_publish() else {
+        return Vec::new();
+    };
+    let header = ContentHeader {
+        class: CLASS_BASIC,
+        body_size: whole.body.len() as u64,
+        properties: whole.properties,
+    };
+    let body = Frame {
+        kind: FrameType::Body,
+        channel: whole.channel,
+        payload: whole.body,
+    };
+    let publish = Ok::<_, Malformed>(format!("{:?}", whole.publish));
+    let mut frames = vec![
+        format!("{publish:?}"),
+        format!("{:?}", Ok::<_, Malformed>(walk(header))),
+    ];
+    if !whole.body.is_empty() {
+        frames.push(read(body));
+    }
+    frames
 }
 
 /// Reads a frame as the connection does.
