@@ -5,6 +5,7 @@ Nothing of a RabbitMQ that the machine runs is read or changed.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -86,6 +87,14 @@ class RabbitMq:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._process = self._mapper = None
+
+    def kill_9(self) -> None:
+        """SIGKILL to the node with all that it started, and to its port mapper."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._mapper.kill()
+        self._mapper.wait()
         self._process = self._mapper = None
 
     def log_tail(self, lines: int = 40) -> str:
