@@ -136,7 +136,7 @@ impl Gateway {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let clock = Clock::start();
         let log_settings = settings::storage(config);
-        let (log, recovery) = storage::Journal::open(log_settings.clone(), DiskFiles)?;
+        let (log, recovery) = journal::open_log(log_settings.clone(), DiskFiles)?;
         let journal = Journal::new(log, &log_settings);
         let timers = Arc::new(Notify::new());
         let pages = PageStore::open(journal.log(), storage::PageSettings::default())?;

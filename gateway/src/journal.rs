@@ -26,6 +26,9 @@ const KEEP_BYTES: u64 = 64 << 20;
 /// And so much behind it, unless the checkpoint itself is large.
 const REPLAY_BYTES: u64 = 128 << 20;
 
+/// The parts of a checkpoint are gathered in pieces of this size.
+const PARTS_BYTES: usize = 256 << 10;
+
 const WHOLE: u8 = 0;
 const PART: u8 = 1;
 const PARTED: u8 = 2;
@@ -268,6 +271,20 @@ pub enum RecoverError {
     },
 }
 
+/// Opens the log, and has it keep for [`recover`] what is to be known first.
+///
+/// # Errors
+/// As [`storage::Journal::open`].
+pub fn open_log(
+    settings: storage::Settings,
+    files: impl storage::Files,
+) -> Result<(storage::Journal, storage::Recovery), storage::Error> {
+    storage::Journal::open_and_foresee(settings, files, |record| {
+        let (first, rest) = record.split_first().unwrap_or((&PART, &[]));
+        *first == WHOLE && routing::journal::tells_of_pages(rest)
+    })
+}
+
 /// Brings a new broker back to what the log says.
 ///
 /// # Errors
@@ -281,6 +298,9 @@ pub fn recover(
     let mut core = Recovery::new(broker);
     if recovery.is_clean() {
         core.was_clean();
+    }
+    for record in recovery.take_foreseen() {
+        core.foresee(record.slice(1..))?;
     }
     if let Some((at, parts)) = recovery.take_checkpoint() {
         for part in parts {
@@ -333,9 +353,14 @@ pub fn checkpoint(
         copy_below: Lsn(at.0.saturating_sub(copy_bytes)),
         keep_from: Lsn(at.0.saturating_sub(KEEP_BYTES.min(window_bytes / 4))),
     };
-    let mut parts = Vec::new();
+    // Many and small: they share allocations.
+    let (mut parts, mut buffer) = (Vec::new(), BytesMut::new());
     let needed = broker.checkpoint(&bounds, &mut |record| {
-        parts.push(Bytes::copy_from_slice(record));
+        if buffer.capacity() < record.len() {
+            buffer = BytesMut::with_capacity(PARTS_BYTES.max(record.len()));
+        }
+        buffer.extend_from_slice(record);
+        parts.push(buffer.split().freeze());
     });
     let bytes = parts.iter().map(|part| part.len() as u64).sum();
     journal.checkpoint_bytes.store(bytes, Ordering::Release);

@@ -148,6 +148,10 @@ impl MessageBuilder {
 }
 
 impl Message {
+    /// What a message takes besides its bytes: itself, the count of its bytes' owners, its entry in
+    /// a queue that has room for half as many again, and what the allocator adds to each.
+    const BOOKKEEPING_BYTES: usize = 384;
+
     /// Payloads up to this size are copied when a message stays, so that they do not pin a whole
     /// read buffer; larger ones own most of their buffer anyway.
     const COMPACT_BYTES_MAX: usize = 16 * 1024;
@@ -175,7 +179,8 @@ impl Message {
     /// What it costs to keep, in bytes; an estimate that includes its bookkeeping.
     #[must_use]
     pub const fn cost_bytes(&self) -> usize {
-        self.payload.len() + self.raw_properties.len() + self.address.as_bytes().len() + 256
+        let address_bytes = self.address.as_bytes().len();
+        self.payload.len() + self.raw_properties.len() + address_bytes + Self::BOOKKEEPING_BYTES
     }
 
     /// A builder with this message's fields, to make a changed copy.

@@ -112,7 +112,12 @@ fn check_whole_log(data_dir: &Path, files: &dyn Files) -> Result<(Lsn, bool), Er
     let dir = data_dir.join("journal");
     let found = checkpoint::find(files, &data_dir.join("checkpoint"))?;
     let segments = open_segments(files, &dir)?.into_iter().map(Arc::new);
-    let (_, walked) = check_log(&found, &segments.collect::<Vec<_>>(), &dir, files)?;
+    let (_, walked) = check_log(
+        &found,
+        &segments.collect::<Vec<_>>(),
+        (&dir, files),
+        |_, _| {},
+    )?;
     Ok((walked.end, walked.is_clean))
 }
 

@@ -1,5 +1,6 @@
 //! The handle on the journal: opening, and the operations that any thread may call.
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -50,7 +51,21 @@ impl Journal {
     /// [`Error::Locked`], [`Error::Settings`], [`Error::NewerVersion`], [`Error::Io`]; and
     /// [`Error::Damaged`] if something that had been durable cannot be read.
     pub fn open(settings: Settings, files: impl Files) -> Result<(Self, Recovery), Error> {
-        let (shared, committer, recovery) = open_shared(settings, Arc::new(files))?;
+        Self::open_and_foresee(settings, files, |_| false)
+    }
+
+    /// As [`Journal::open`]; records that `foresees` asks for can be had before the replay, as
+    /// [`Recovery::take_foreseen`]: few, for they are held in memory. The log is read here anyway.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_and_foresee(
+        settings: Settings,
+        files: impl Files,
+        foresees: impl Fn(&[u8]) -> bool,
+    ) -> Result<(Self, Recovery), Error> {
+        let (shared, committer, recovery) =
+            open_shared_and_foresee(settings, Arc::new(files), &foresees)?;
         let filler = Arc::clone(&shared);
         let nice = shared.settings.io_nice;
         let (told, is_set) = std::sync::mpsc::sync_channel(1);
@@ -287,9 +302,18 @@ pub(crate) fn write_checkpoint(
 }
 
 /// Opens everything but the threads.
+#[cfg(test)]
 pub(crate) fn open_shared(
     settings: Settings,
     files: Arc<dyn Files>,
+) -> Result<(Arc<Shared>, Committer, Recovery), Error> {
+    open_shared_and_foresee(settings, files, &|_| false)
+}
+
+fn open_shared_and_foresee(
+    settings: Settings,
+    files: Arc<dyn Files>,
+    foresees: &dyn Fn(&[u8]) -> bool,
 ) -> Result<(Arc<Shared>, Committer, Recovery), Error> {
     settings.check()?;
     let journal_dir = settings.data_dir.join("journal");
@@ -297,20 +321,24 @@ pub(crate) fn open_shared(
     for dir in [&settings.data_dir, &journal_dir, &checkpoint_dir] {
         files.create_dir(dir).map_err(Error::io("create", dir))?;
     }
-    let lock_path = settings.data_dir.join("lock");
-    let lock = files.lock(&lock_path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Error::Locked {
-            path: lock_path.clone(),
-        },
-        _ => Error::io("lock", &lock_path)(error),
-    })?;
+    let lock = lock_dir(&settings.data_dir, &*files)?;
 
     let found = checkpoint::find(&*files, &checkpoint_dir)?;
     let mut segments: Vec<Arc<Segment>> = open_segments(&*files, &journal_dir)?
         .into_iter()
         .map(Arc::new)
         .collect();
-    let (log, walked) = check_log(&found, &segments, &journal_dir, &*files)?;
+    let mut foreseen = Vec::new();
+    let (log, walked) = check_log(
+        &found,
+        &segments,
+        (&journal_dir, &*files),
+        |at, record: &[u8]| {
+            if foresees(record) {
+                foreseen.push((at, Bytes::copy_from_slice(record)));
+            }
+        },
+    )?;
 
     // Before anything newer is built on it.
     if let Some(last) = segments.last() {
@@ -343,6 +371,7 @@ pub(crate) fn open_shared(
         damaged_checkpoints: damaged,
         segments: recovered,
         walked,
+        foreseen,
     };
     let tail = Tail::new(TailLimits::new(&settings), walked.end, base, base + size);
     let shared = Arc::new(Shared::new(Parts {
@@ -360,12 +389,20 @@ pub(crate) fn open_shared(
     Ok((shared, committer, recovery))
 }
 
+fn lock_dir(data_dir: &Path, files: &dyn Files) -> Result<Box<dyn Any + Send + Sync>, Error> {
+    let path = data_dir.join("lock");
+    files.lock(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::Locked { path: path.clone() },
+        _ => Error::io("lock", &path)(error),
+    })
+}
+
 /// Checks that nothing that was durable is missing, and finds the log's end and identity.
 pub(crate) fn check_log(
     found: &Found,
     segments: &[Arc<Segment>],
-    dir: &Path,
-    files: &dyn Files,
+    (dir, files): (&Path, &dyn Files),
+    mut each: impl FnMut(Appended, &[u8]),
 ) -> Result<(LogId, Walked), Error> {
     let damaged = |at, damage| Error::Damaged {
         path: dir.to_path_buf(),
@@ -388,7 +425,10 @@ pub(crate) fn check_log(
     {
         return Err(damaged(from, Damage::Checkpoint));
     }
-    let walked = walk(segments, from, |_, _| Ok::<(), Error>(()))?;
+    let walked = walk(segments, from, |at, record| {
+        each(at, record);
+        Ok::<(), Error>(())
+    })?;
     if let Some(newest) = &found.newest
         && walked.end < newest.durable
     {

@@ -19,12 +19,23 @@ pub struct Recovery {
     pub(crate) damaged_checkpoints: Vec<PathBuf>,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) walked: Walked,
+    pub(crate) foreseen: Vec<(Appended, Bytes)>,
 }
 
 impl Recovery {
     /// The newest readable checkpoint: its position and its parts, in order. Taken out.
     pub fn take_checkpoint(&mut self) -> Option<(Lsn, Vec<Bytes>)> {
         self.checkpoint.take()
+    }
+
+    /// The records of the replay that were asked for when the log was opened, in order: see
+    /// [`crate::Journal::open_and_foresee`]. Taken out.
+    pub fn take_foreseen(&mut self) -> Vec<Bytes> {
+        let end = self.walked.end;
+        let foreseen = std::mem::take(&mut self.foreseen).into_iter();
+        // Behind it lies what is left of a group.
+        let foreseen = foreseen.filter(|(at, _)| at.end <= end);
+        foreseen.map(|(_, record)| record).collect()
     }
 
     /// Where the replay begins: the checkpoint's position, or the log's beginning.

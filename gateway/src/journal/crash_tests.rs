@@ -39,7 +39,7 @@ struct Life {
 pub(super) fn open(files: &SimFiles) -> (Arc<Journal>, Broker) {
     let mut settings = settings();
     settings.segment_count_max = 4;
-    let (log, recovery) = storage::Journal::open(settings.clone(), files.clone()).unwrap();
+    let (log, recovery) = open_log(settings.clone(), files.clone()).unwrap();
     let journal = Journal::new(log, &settings);
     let page_settings = storage::PageSettings {
         file_bytes: 64 << 10,

@@ -46,6 +46,26 @@ pub fn decode(record: Bytes, origins: &[&'static Origin]) -> Result<Entry, Decod
     reader.entry().ok_or(DecodeError { kind })
 }
 
+/// Whether the record says how far a queue is in its page files: see
+/// [`crate::vhost::Recovery::foresee`].
+#[must_use]
+pub fn tells_of_pages(record: &[u8]) -> bool {
+    record.first() == Some(&kind::PAGED)
+}
+
+/// The queue and number of a record that puts a message into a queue, without reading the message.
+pub(crate) fn place_of(record: &[u8]) -> Option<(QueueId, Seq)> {
+    let (kind, rest) = record.split_first()?;
+    let (queue, rest) = rest.split_first_chunk()?;
+    let (seq, _) = rest.split_first_chunk()?;
+    let is_place = matches!(*kind, kind::PUBLISH | kind::ENQUEUE);
+    let place = (
+        QueueId(u64::from_le_bytes(*queue)),
+        Seq(u64::from_le_bytes(*seq)),
+    );
+    is_place.then_some(place)
+}
+
 struct Reader<'a> {
     rest: Bytes,
     origins: &'a [&'static Origin],

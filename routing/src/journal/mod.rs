@@ -8,7 +8,8 @@ mod decode;
 mod encode;
 mod entry;
 
-pub use decode::{DecodeError, decode};
+pub(crate) use decode::place_of;
+pub use decode::{DecodeError, decode, tells_of_pages};
 pub use encode::encode;
 pub(crate) use encode::{Place, put_enqueue, put_publish, put_settled};
 pub use entry::Entry;

@@ -111,6 +111,9 @@ impl Line {
         // Mostly it came from the very front.
         if self.head.front().is_none_or(|first| entry.seq < first.seq) {
             self.head.push_front(entry);
+        } else if self.head.back().is_some_and(|last| last.seq < entry.seq) {
+            // At a start, to the very end.
+            self.head.push_back(entry);
         } else {
             let at = self.head.partition_point(|other| other.seq < entry.seq);
             self.head.insert(at, entry);

@@ -28,6 +28,11 @@ impl Queue {
         seq.0 >= state.next_seq || seq.0 < state.first_seq
     }
 
+    /// Whether a message of that number, if it is in page files, is in those of the only line.
+    pub(crate) fn may_page(&self, seq: Seq) -> bool {
+        seq.0 >= FIRST_SEQ && self.policy().limits.priority_max == 0
+    }
+
     /// Brings a message back.
     pub(crate) fn restore(&self, restored: Restored, message: &Arc<Message>) {
         let mut guard = self.state.lock();

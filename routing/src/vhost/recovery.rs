@@ -16,7 +16,7 @@ use crate::broker::Broker;
 use crate::delay::Delays;
 use crate::exchange::Exchange;
 use crate::ids::{QueueId, Seq, SessionId};
-use crate::journal::{DecodeError, Entry, Lsn, decode};
+use crate::journal::{DecodeError, Entry, Lsn, decode, place_of};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::Wakes;
@@ -34,7 +34,10 @@ pub struct Recovery<'a> {
     delays: HashMap<QueueId, Arc<Delays>>,
     sessions: HashMap<SessionId, Arc<Session>>,
     /// Bodies seen lately, for the entries of further queues.
-    bodies: HashMap<Lsn, Weak<Message>>,
+    bodies: HashMap<Lsn, Weak<Message>, foldhash::fast::RandomState>,
+    /// How far queues are in their page files when all is applied, as far as that is known: what
+    /// lies there need not be brought back before.
+    in_pages: HashMap<QueueId, Seq, foldhash::fast::RandomState>,
     /// The page files of queues that there were.
     lines: HashMap<QueueId, Vec<LineId>>,
     /// Messages that clients have received, and that were not in their queue yet when that was
@@ -67,7 +70,8 @@ impl<'a> Recovery<'a> {
             queues: HashMap::new(),
             delays: HashMap::new(),
             sessions: HashMap::new(),
-            bodies: HashMap::new(),
+            bodies: HashMap::default(),
+            in_pages: HashMap::default(),
             lines,
             received: Vec::new(),
             wills: HashMap::new(),
@@ -81,11 +85,35 @@ impl<'a> Recovery<'a> {
         self.was_clean = true;
     }
 
+    /// Looks at a record that [`Recovery::apply`] is going to get: one that
+    /// [`crate::journal::tells_of_pages`]. Without it, messages are brought back to memory first
+    /// that turn out to be in page files.
+    ///
+    /// # Errors
+    /// As [`Recovery::apply`].
+    pub fn foresee(&mut self, record: Bytes) -> Result<(), DecodeError> {
+        let entry = decode(record, self.broker.origins())?;
+        if let Entry::Paged {
+            queue,
+            priority: 0,
+            through,
+            ..
+        } = entry
+        {
+            let known = self.in_pages.entry(queue).or_insert(through);
+            *known = through.max(*known);
+        }
+        Ok(())
+    }
+
     /// Applies one record, which stands at `at` in the journal.
     ///
     /// # Errors
     /// When the record cannot be read: written by a newer version.
     pub fn apply(&mut self, record: Bytes, at: Lsn) -> Result<(), DecodeError> {
+        if place_of(&record).is_some_and(|(queue, seq)| self.is_in_pages(queue, seq)) {
+            return Ok(());
+        }
         let entry = decode(record, self.broker.origins())?;
         self.apply_entry(entry, at);
         Ok(())
@@ -217,6 +245,17 @@ impl<'a> Recovery<'a> {
             }
             other => self.apply_topology(other),
         }
+    }
+
+    /// Whether a message is in page files for certain. Only for queues with one line: of others it
+    /// is not known without the message in which it is.
+    fn is_in_pages(&self, queue: QueueId, seq: Seq) -> bool {
+        let through = self.in_pages.get(&queue);
+        through.is_some_and(|through| seq <= *through)
+            && self
+                .queues
+                .get(&queue)
+                .is_some_and(|queue| queue.may_page(seq))
     }
 
     fn restore(&mut self, queue: QueueId, restored: Restored, message: Option<&Arc<Message>>) {

@@ -9,7 +9,7 @@ use crate::world::World;
 fn world(when_full: WhenFull) -> World {
     World::new(Settings {
         subscriber_output: OutputLimit {
-            hard_bytes: 1024,
+            hard_bytes: 1536,
             soft_bytes: 0,
             soft_ms: 60_000,
         },
