@@ -33,6 +33,9 @@ pub enum Command {
     /// Look at the data directory of a gateway that does not run
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Look at LAN links
+    #[command(subcommand)]
+    Lan(LanCommand),
     /// Copy the data directory of a running gateway to an empty directory, to start from there
     Backup {
         /// An empty or new directory
@@ -46,6 +49,22 @@ pub enum Command {
         /// Print its SCRAM verifier for `scram_sha256` instead
         #[arg(long)]
         scram: bool,
+    },
+}
+
+/// What can be done with LAN links.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum LanCommand {
+    /// Print what arrives at a link: a line each of topic, tab and payload; needs no gateway
+    Listen {
+        /// The link's name
+        link: String,
+        /// The configuration that has the link
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// End after so many messages
+        #[arg(long, value_name = "NUMBER")]
+        count: Option<u64>,
     },
 }
 

@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod http;
 pub mod journal;
 pub mod journal_command;
+pub mod lan_command;
 pub mod listener;
 pub mod metrics;
 pub mod net;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use gateway::cli::{Arguments, Command};
 use gateway::config::{Config, Invalid, LoadError};
-use gateway::{Gateway, control, journal_command, passwd};
+use gateway::{Gateway, control, journal_command, lan_command, passwd};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -55,6 +55,7 @@ fn do_instead(command: &Command) -> ExitCode {
             };
             passwd::run(kind, &mut out).map_err(Into::into)
         }
+        Command::Lan(command) => lan_command::run(command, &mut out).map_err(Into::into),
         Command::Backup { dir, data_dir } => {
             control::backup(data_dir, dir, &mut out).map_err(Into::into)
         }

@@ -262,6 +262,8 @@ fn lan(shared: &Shared) -> Vec<Family> {
     let mut received = Vec::new();
     let mut sent = Vec::new();
     let mut lost = Vec::new();
+    let mut gaps = Vec::new();
+    let mut rejoins = Vec::new();
     for (link, counters) in &shared.lan_links {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let labels = |reason: Option<&str>| {
@@ -272,9 +274,16 @@ fn lan(shared: &Shared) -> Vec<Family> {
         };
         received.push((labels(None), number(&counters.received)));
         sent.push((labels(None), number(&counters.sent)));
+        gaps.push((labels(None), number(&counters.gaps)));
+        rejoins.push((labels(None), number(&counters.rejoins)));
         for (reason, counter) in [
             ("received_too_large", &counters.received_too_large),
             ("sent_too_large", &counters.sent_too_large),
+            ("malformed", &counters.malformed),
+            ("unknown", &counters.unknown),
+            ("unnamed", &counters.unnamed),
+            ("unfit", &counters.unfit),
+            ("kernel_drop", &counters.kernel_drops),
             ("refused_source", &counters.refused_sources),
             ("echo", &counters.echoes),
             ("expired", &counters.expired),
@@ -292,12 +301,18 @@ fn lan(shared: &Shared) -> Vec<Family> {
     };
     vec![
         counter("lan_received", "Datagrams that became messages", received),
-        counter("lan_sent", "Messages that became datagrams", sent),
+        counter("lan_sent", "Datagrams given to the network", sent),
         counter(
             "lan_not_passed",
             "Datagrams and messages not passed on, by reason",
             lost,
         ),
+        counter(
+            "lan_gaps",
+            "Messages that senders have counted and that did not come",
+            gaps,
+        ),
+        counter("lan_rejoins", "Times a group was joined again", rejoins),
     ]
 }
 

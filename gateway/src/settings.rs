@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lan::{Codec, Lcm, MqttSn, Raw, SnVersion, TopicMap, Uadp};
 use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
 use routing::{Glob, Name, OutboxLimits, Policies, RetainedLimits};
 
-use crate::config::{Config, Listener, Policy, SyncPolicy, WhenFull};
+use crate::config::{self, Config, LanLink, Listener, Policy, SyncPolicy, WhenFull};
 use crate::net::websocket::Terms;
 
 /// The core's settings.
@@ -215,6 +216,52 @@ pub fn resp(config: &Config) -> resp::Settings {
         },
         has_debug: keys.debug_commands,
         idle_timeout_ms: ms(keys.idle_timeout),
+    }
+}
+
+/// What a LAN link is told.
+#[must_use]
+pub fn lan(link: &LanLink) -> lan::Settings {
+    let defaults = lan::Settings::default();
+    lan::Settings {
+        codec: lan_codec(link),
+        topic: link.topic.clone(),
+        filters: match link.direction.sends() {
+            true => link.filters.clone(),
+            false => Vec::new(),
+        },
+        message_bytes_max: bytes(link.message_bytes_max),
+        carousel_per_second: link.carousel_per_second,
+        waiting: OutboxLimits {
+            items_max: count(link.waiting_max),
+            ..defaults.waiting
+        },
+    }
+}
+
+fn lan_codec(link: &LanLink) -> Codec {
+    let topics = Arc::new(TopicMap::new(link.topics.clone()));
+    let message_bytes_max = bytes(link.message_bytes_max);
+    let datagram_bytes_max = bytes(link.datagram_bytes_max);
+    let mqtt_sn = |version| {
+        Codec::MqttSn(MqttSn {
+            version,
+            topics: Arc::clone(&topics),
+            datagram_bytes_max,
+        })
+    };
+    match link.codec {
+        config::Codec::Raw => Codec::Raw(Raw {
+            payload_bytes_max: message_bytes_max,
+            split_lines: link.split_lines,
+        }),
+        config::Codec::MqttSn => mqtt_sn(SnVersion::V1),
+        config::Codec::MqttSn2 => mqtt_sn(SnVersion::V2),
+        config::Codec::Lcm => Codec::Lcm(Lcm::new(topics, datagram_bytes_max, message_bytes_max)),
+        config::Codec::Uadp => {
+            let ids = (link.publisher_id, link.writer_group_id);
+            Codec::Uadp(Uadp::new(topics, ids, datagram_bytes_max))
+        }
     }
 }
 

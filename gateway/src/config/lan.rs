@@ -1,14 +1,19 @@
 //! `[[lan]]`: links between the bus and datagrams on the local network. None is active unless
 //! configured.
 
-use std::net::Ipv4Addr;
-use std::str::FromStr;
+mod address;
+mod topics;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
-use lan::TopicTemplate;
+use lan::{MappedTopic, TopicTemplate};
 use routing::TopicFilter;
 
 use super::section::Section;
+pub use address::SourceRange;
+use address::{read_broadcast, read_group, read_interface, read_source};
+use topics::read_topic;
 
 /// One LAN link: an interface, an address and what flows between it and the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct LanLink {
     pub interface: Interface,
     /// Where datagrams are sent to and expected at.
     pub destination: Destination,
+    /// The one sender that the group is joined for (source-specific multicast); none: any.
+    pub source: Option<IpAddr>,
     /// The UDP port.
     pub port: u16,
     /// Which way messages flow.
@@ -29,10 +36,24 @@ pub struct LanLink {
     pub vhost: String,
     /// The topic of what comes in.
     pub topic: TopicTemplate,
+    /// What the codec calls some topics.
+    pub topics: Vec<MappedTopic>,
     /// The MQTT topic filters of what goes out.
     pub filters: Vec<TopicFilter>,
     /// The largest payload in bytes, both ways; larger ones are counted and dropped.
     pub message_bytes_max: u64,
+    /// The largest datagram in bytes that the codec makes; `raw` makes them of whole messages.
+    pub datagram_bytes_max: u64,
+    /// How fast the link sends; 0: as fast as it goes.
+    pub bytes_per_second: u64,
+    /// Retained values sent again in a second; 0: none.
+    pub carousel_per_second: u16,
+    /// Whether each line of a raw datagram is a message.
+    pub split_lines: bool,
+    /// UADP: the publisher's id.
+    pub publisher_id: u16,
+    /// UADP: the writer group's id.
+    pub writer_group_id: u16,
     /// Messages that may wait for the network; the oldest give way.
     pub waiting_max: u32,
     /// How many routers a multicast datagram may pass, plus one.
@@ -45,7 +66,7 @@ pub struct LanLink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interface {
     /// By an address it has.
-    Address(Ipv4Addr),
+    Address(IpAddr),
     /// By its name, `eth0`.
     Name(String),
 }
@@ -54,9 +75,9 @@ pub enum Interface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// To all on the network, `10.77.0.255`.
-    Broadcast(Ipv4Addr),
-    /// To those who joined the group, `239.192.0.1`.
-    Group(Ipv4Addr),
+    Broadcast(IpAddr),
+    /// To those who joined the group, `239.192.0.1` or `ff15::1`.
+    Group(IpAddr),
 }
 
 /// Which way messages flow.
@@ -73,21 +94,33 @@ pub enum Direction {
 /// How a message becomes a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
+    /// LCM's UDP multicast.
+    Lcm,
+    /// MQTT-SN 1.2: PUBLISH with QoS -1.
+    MqttSn,
+    /// MQTT-SN 2.0: PUBWOS.
+    MqttSn2,
     /// The payload is the datagram.
     Raw,
+    /// OPC UA `PubSub`.
+    Uadp,
 }
 
-/// A range of sender addresses, `10.77.0.0/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceRange {
-    network: Ipv4Addr,
-    /// The bits that are compared.
-    mask: u32,
+impl Codec {
+    /// Whether its datagrams name their topic.
+    pub fn has_topics(self) -> bool {
+        self != Self::Raw
+    }
+
+    /// Whether it cuts a message into several datagrams.
+    fn cuts(self) -> bool {
+        self == Self::Lcm
+    }
 }
 
 impl Destination {
     /// The address itself.
-    pub fn address(self) -> Ipv4Addr {
+    pub fn address(self) -> IpAddr {
         match self {
             Self::Broadcast(address) | Self::Group(address) => address,
         }
@@ -106,37 +139,18 @@ impl Direction {
     }
 }
 
-impl SourceRange {
-    /// Whether `address` is in the range.
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        (address.to_bits() ^ self.network.to_bits()) & self.mask == 0
-    }
-}
-
-impl FromStr for SourceRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let right = || "must be like \"10.77.0.0/24\" or \"10.77.0.5\"".to_owned();
-        let (network, bits) = text.split_once('/').unwrap_or((text, "32"));
-        let network: Ipv4Addr = network.parse().map_err(|_not_an_address| right())?;
-        let bits: u32 = bits.parse().map_err(|_not_a_number| right())?;
-        let host_bits = 32_u32.checked_sub(bits).ok_or_else(right)?;
-        let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-        if network.to_bits() & !mask != 0 {
-            let network = Ipv4Addr::from_bits(network.to_bits() & mask);
-            return Err(format!(
-                "has bits right of the prefix: did you mean \"{network}/{bits}\"?"
-            ));
-        }
-        Ok(Self { network, mask })
-    }
-}
-
 const DIRECTIONS: [(&str, Direction); 3] = [
     ("in", Direction::In),
     ("out", Direction::Out),
     ("both", Direction::Both),
+];
+
+const CODECS: [(&str, Codec); 5] = [
+    ("raw", Codec::Raw),
+    ("mqtt-sn", Codec::MqttSn),
+    ("mqtt-sn-2", Codec::MqttSn2),
+    ("lcm", Codec::Lcm),
+    ("uadp", Codec::Uadp),
 ];
 
 /// What a LAN takes in milliseconds.
@@ -145,9 +159,21 @@ const WAITING_MAX: u32 = 10_000;
 /// A datagram that fits an Ethernet frame: 1500 less the headers of IPv4 and UDP.
 const ONE_FRAME_BYTES: u64 = 1472;
 
+/// The same for IPv6.
+const ONE_FRAME_BYTES_V6: u64 = 1452;
+
 /// The most that UDP over IPv4 carries. Above one frame the network fragments, and one lost
 /// fragment loses the whole.
 const DATAGRAM_BYTES_MAX: u64 = 65_507;
+
+/// The largest message of a codec that cuts, unless told otherwise.
+const CUT_MESSAGE_BYTES: u64 = 1 << 20;
+
+/// The largest of all.
+const CUT_MESSAGE_BYTES_MAX: u64 = 16 << 20;
+
+/// A tenth of what gigabit Ethernet carries.
+const BYTES_PER_SECOND: u64 = 12_500_000;
 
 impl LanLink {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
@@ -163,23 +189,29 @@ impl LanLink {
         if direction.sends() {
             section.require("filters", "[\"plant/#\"]");
         }
+        let interface = section.parsed("interface", "an interface", unset(), read_interface);
+        let destination = read_destination(section, &interface);
+        let codec = section.choice("codec", &CODECS, Codec::Raw);
+        let sizes = Sizes::read(section, codec, destination);
         Self {
             name: section.text("name", ""),
-            interface: section.parsed("interface", "an interface", unset(), read_interface),
-            destination: read_destination(section),
+            interface,
+            destination,
+            source: read_source_key(section, destination),
             port: section.integer("port", 1..=u16::MAX, 1),
             direction,
-            codec: section.choice("codec", &[("raw", Codec::Raw)], Codec::Raw),
+            codec,
             vhost: section.text("vhost", "/"),
-            topic: section.parsed("topic", "a topic", TopicTemplate::default(), |text| {
-                TopicTemplate::parse(text).map_err(|reason| reason.to_string())
-            }),
+            topic: read_template(section, codec),
+            topics: read_topics(section),
             filters: section.parsed_list("filters", "a topic filter", Vec::new(), read_filter),
-            message_bytes_max: section.size(
-                "message_bytes_max",
-                1..=DATAGRAM_BYTES_MAX,
-                ONE_FRAME_BYTES,
-            ),
+            message_bytes_max: sizes.message_bytes_max,
+            datagram_bytes_max: sizes.datagram_bytes_max,
+            bytes_per_second: section.size("bytes_per_second", 0..=1 << 40, BYTES_PER_SECOND),
+            carousel_per_second: section.integer("carousel_per_second", 0..=1000, 0),
+            split_lines: section.boolean("split_lines", false),
+            publisher_id: section.integer("publisher_id", 1..=u16::MAX, 1),
+            writer_group_id: section.integer("writer_group_id", 1..=u16::MAX, 1),
             waiting_max: section.integer("waiting_max", 1..=1_000_000, WAITING_MAX),
             ttl: section.integer("ttl", 1..=u8::MAX, 1),
             allow_sources: section.parsed_list(
@@ -192,24 +224,58 @@ impl LanLink {
     }
 }
 
-fn unset() -> Interface {
-    Interface::Address(Ipv4Addr::UNSPECIFIED)
+struct Sizes {
+    message_bytes_max: u64,
+    datagram_bytes_max: u64,
 }
 
-fn read_interface(text: &str) -> Result<Interface, String> {
-    match text.parse::<Ipv4Addr>() {
-        Ok(address) if address.is_unspecified() => {
-            Err("must name one interface, such as \"eth0\" or \"10.77.0.1\"".to_owned())
+impl Sizes {
+    fn read(section: &mut Section<'_>, codec: Codec, destination: Destination) -> Self {
+        let one_frame = match destination.address() {
+            IpAddr::V4(_) => ONE_FRAME_BYTES,
+            IpAddr::V6(_) => ONE_FRAME_BYTES_V6,
+        };
+        let (largest, usual) = match codec.cuts() {
+            true => (CUT_MESSAGE_BYTES_MAX, CUT_MESSAGE_BYTES),
+            false => (DATAGRAM_BYTES_MAX, one_frame),
+        };
+        let datagram = 128..=DATAGRAM_BYTES_MAX;
+        Self {
+            message_bytes_max: section.size("message_bytes_max", 1..=largest, usual),
+            datagram_bytes_max: section.size("datagram_bytes_max", datagram, one_frame),
         }
-        Ok(address) => Ok(Interface::Address(address)),
-        // 15 bytes is what the kernel keeps of a name (IFNAMSIZ).
-        Err(_) if (1..=15).contains(&text.len()) => Ok(Interface::Name(text.to_owned())),
-        Err(_) => Err("must be a name such as \"eth0\" or an address of this machine".to_owned()),
     }
 }
 
-/// Exactly one of `group` and `broadcast`.
-fn read_destination(section: &mut Section<'_>) -> Destination {
+/// What a destination reads as that was refused.
+const UNSET: Destination = Destination::Broadcast(IpAddr::V4(Ipv4Addr::BROADCAST));
+
+fn unset() -> Interface {
+    Interface::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+/// A codec with topics of its own keeps them, unless told otherwise.
+fn read_template(section: &mut Section<'_>, codec: Codec) -> TopicTemplate {
+    let usual = match codec.has_topics() {
+        true => TopicTemplate::carried(),
+        false => TopicTemplate::default(),
+    };
+    let template = section.parsed("topic", "a topic", usual, |text| {
+        TopicTemplate::parse(text).map_err(|reason| reason.to_string())
+    });
+    if template.has_topic() && !codec.has_topics() {
+        let right = "use {group}, {port} and {src}, or a fixed topic";
+        section.refuse_key("topic", "raw datagrams carry no topic", right);
+    }
+    template
+}
+
+fn read_topics(section: &mut Section<'_>) -> Vec<MappedTopic> {
+    section.tables("topics", read_topic).unwrap_or_default()
+}
+
+/// Exactly one of `group` and `broadcast`, of the interface's family.
+fn read_destination(section: &mut Section<'_>, interface: &Interface) -> Destination {
     let group = section.parsed("group", "a multicast group", None, read_group);
     let broadcast = section.parsed("broadcast", "a broadcast address", None, read_broadcast);
     let is_group = section.has("group");
@@ -222,30 +288,23 @@ fn read_destination(section: &mut Section<'_>) -> Destination {
     } else if !is_group && !section.has("broadcast") {
         section.require("group", "\"239.192.0.1\" (or `broadcast`)");
     }
-    group
-        .or(broadcast)
-        .unwrap_or(Destination::Broadcast(Ipv4Addr::BROADCAST))
+    let destination = group.or(broadcast).unwrap_or(UNSET);
+    if destination.address().is_ipv6() && matches!(interface, Interface::Address(_)) {
+        let right = "must be the interface's name, such as \"eth0\"";
+        section.refuse_key("interface", "IPv6 groups are joined by name", right);
+    }
+    destination
 }
 
-fn read_group(text: &str) -> Result<Option<Destination>, String> {
-    let group: Option<Ipv4Addr> = text.parse().ok();
-    match group.map(|group| (group, group.octets())) {
-        // RFC 5771: routing protocols live there, and switches never prune it.
-        Some((_, [224, 0, 0, _])) => {
-            Err("224.0.0.0/24 belongs to routing protocols: take one of 239.192.0.0/14".to_owned())
-        }
-        Some((group, _)) if group.is_multicast() => Ok(Some(Destination::Group(group))),
-        _ => Err("must be an IPv4 multicast address, such as \"239.192.0.1\"".to_owned()),
+/// The sender of a source-specific group.
+fn read_source_key(section: &mut Section<'_>, destination: Destination) -> Option<IpAddr> {
+    let source = section.parsed("source", "a sender's address", None, read_source)?;
+    let is_same_family = source.is_ipv4() == destination.address().is_ipv4();
+    if !is_same_family || matches!(destination, Destination::Broadcast(_)) {
+        let right = "must be a sender's address of the same family as `group`";
+        section.refuse_key("source", "only groups have a source", right);
     }
-}
-
-fn read_broadcast(text: &str) -> Result<Option<Destination>, String> {
-    match text.parse::<Ipv4Addr>() {
-        Ok(address) if !address.is_multicast() && !address.is_unspecified() => {
-            Ok(Some(Destination::Broadcast(address)))
-        }
-        _ => Err("must be the network's broadcast address, such as \"10.77.0.255\"".to_owned()),
-    }
+    Some(source)
 }
 
 fn read_filter(text: &str) -> Result<TopicFilter, String> {

@@ -1,17 +1,15 @@
 //! What concerns more than one key: names that must resolve, values that must be unique, limits
 //! that must fit each other, and doors that must not stand open.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+mod lan_loops;
 
-use lan::Envelope;
-use routing::Address;
+use std::collections::BTreeMap;
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, Location};
 use super::section::Reader;
 use super::units::format_size;
-use super::{Bind, Config, GUEST, LanLink, User};
+use super::{Bind, Config, GUEST, User};
 
 /// Reports every rule that `config` breaks.
 pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
@@ -274,48 +272,6 @@ impl Rules<'_> {
                     "add [[users]] other than `{GUEST}` (`busbar passwd` makes the hash), \
                  or set listeners.{name}.allow_anonymous = true"
                 )));
-        }
-    }
-}
-
-impl Rules<'_> {
-    /// Datagrams say nothing of who has forwarded them, so what one link sends and another hears
-    /// under a topic that the first sends would go round for ever. One link with both directions
-    /// knows its own.
-    fn check_lan_loops(&self) {
-        let links = &self.config.lan;
-        for (index, sender) in links
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| it.direction.sends())
-        {
-            let hears = |other: &&LanLink| {
-                let is_same = (other.destination, other.port) == (sender.destination, sender.port);
-                is_same && other.direction.receives() && other.vhost == sender.vhost
-            };
-            for receiver in links
-                .iter()
-                .filter(hears)
-                .filter(|it| !std::ptr::eq(*it, sender))
-            {
-                let from = Envelope {
-                    group: receiver.destination.address(),
-                    port: receiver.port,
-                    source: Ipv4Addr::LOCALHOST,
-                };
-                let topic = Address::new(receiver.topic.render(from).into());
-                if sender.filters.iter().any(|filter| filter.matches(&topic)) {
-                    let title = format!(
-                        "LAN links `{}` and `{}` go in a circle",
-                        sender.name, receiver.name
-                    );
-                    let right = format!(
-                        "this sends `{topic}`, which is what `{}` hears",
-                        receiver.name
-                    );
-                    self.report(title, &format!("lan.{index}.filters"), right);
-                }
-            }
         }
     }
 }

@@ -5,24 +5,27 @@
 //! the outbox drops its oldest. Interfaces that vanish and come back are opened anew.
 
 mod counters;
+mod membership;
 mod socket;
 
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lan::{Envelope, Link, Raw, Settings};
+use lan::{Envelope, Link, Pacer, Taken, Unread};
 use routing::{Timestamp, VHost};
+use socket2::SockRef;
 use tokio::net::UdpSocket;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Codec, LanLink};
+use crate::config::LanLink;
+use crate::settings;
 
 pub use counters::Counters;
 use counters::add;
@@ -38,6 +41,9 @@ const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// the old memberships, which receive nothing any more.
 const INTERFACE_CHECK: Duration = Duration::from_secs(2);
 
+/// How often the group is joined again. Switches that forget do so after 260 s.
+const REJOIN_CHECKS: u32 = 30;
+
 /// What the network may take at the end for all that still waits; it takes a datagram in
 /// microseconds.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
@@ -49,18 +55,44 @@ pub struct LanTask {
     link: Link,
     sockets: Sockets,
     /// The address that our own datagrams were last seen to come from.
-    own_address: Option<Ipv4Addr>,
+    own_address: Option<SocketAddr>,
     waiting: VecDeque<Bytes>,
+    pacer: Option<Pacer>,
+    /// When the next datagram may leave, if it may not now.
+    paced_until: Option<Timestamp>,
     counters: Arc<Counters>,
     health: Health,
+    /// Looks at the interface since the group was last joined.
+    checks: u32,
+    /// What the kernel dropped of sockets that are closed.
+    drops_before: u64,
+    /// Whether it has been said that something was refused.
+    has_told: bool,
 }
 
 #[derive(Debug)]
 struct Sockets {
     receiver: Option<UdpSocket>,
-    sender: Option<UdpSocket>,
+    sender: Option<Sender>,
     /// The named interface's index when they were opened.
     interface: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Sender {
+    socket: UdpSocket,
+    to: SocketAddr,
+}
+
+impl Sender {
+    fn open(config: &LanLink) -> io::Result<Self> {
+        let (socket, to) = (socket::open_sender(config)?, socket::destination(config)?);
+        Ok(Self { socket, to })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
 }
 
 /// Whether the link works, so that only changes are logged.
@@ -77,29 +109,20 @@ impl LanTask {
     /// What the system says, with what was tried: no such interface, port taken, no route.
     pub fn open(config: LanLink, vhost: Arc<VHost>) -> io::Result<Self> {
         let sockets = Sockets::open(&config)?;
-        let Codec::Raw = config.codec;
-        let bytes_max = usize::try_from(config.message_bytes_max).unwrap_or(DATAGRAM_BYTES_MAX);
-        let mut waiting = Settings::default().waiting;
-        waiting.items_max = usize::try_from(config.waiting_max).unwrap_or(usize::MAX);
-        let settings = Settings {
-            codec: Raw {
-                payload_bytes_max: bytes_max,
-            },
-            topic: config.topic.clone(),
-            filters: match config.direction.sends() {
-                true => config.filters.clone(),
-                false => Vec::new(),
-            },
-            waiting,
-        };
+        let settings = settings::lan(&config);
         Ok(Self {
             link: Link::new(vhost, settings),
             sockets,
             config,
             own_address: None,
             waiting: VecDeque::new(),
+            pacer: None,
+            paced_until: None,
             counters: Arc::default(),
             health: Health::Working,
+            checks: 0,
+            drops_before: 0,
+            has_told: false,
         })
     }
 
@@ -116,6 +139,10 @@ impl LanTask {
         let mut interface_check = interval(INTERFACE_CHECK);
         interface_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            let wait = self
+                .due()
+                .map(|due| Duration::from_millis(due.since_ms(now())));
+            let may_send = !self.waiting.is_empty() && self.paced_until.is_none();
             let outbox = self.link.outbox();
             // Every branch only waits: nothing is read, taken or sent before it is chosen, so that
             // dropping the others loses nothing.
@@ -123,30 +150,49 @@ impl LanTask {
                 () = stop.cancelled() => {}
                 _ = interface_check.tick() => self.check_interface(),
                 () = readable(&self.sockets) => self.receive(now(), &mut buffer),
-                () = writable(&self.sockets), if !self.waiting.is_empty() => self.send(),
+                () = pause(wait) => self.handle_timeout(now()),
+                () = writable(&self.sockets), if may_send => self.send(now()),
                 () = poll_fn(|cx| outbox.poll_stirred(self.link.id(), cx)),
                     if self.waiting.is_empty() =>
                 {
-                    if self.take(now()).is_err() {
+                    let now = now();
+                    if self.take(now).is_err() {
                         break;
                     }
-                    self.send();
+                    self.send(now);
                 }
             }
         }
         // What is left after that time has no receiver: a network that takes nothing is down.
-        timeout(DRAIN_TIMEOUT, self.drain(now()))
+        timeout(DRAIN_TIMEOUT, self.drain(&now))
             .await
             .unwrap_or_default();
     }
 
+    /// When something is to be done without the network or the bus asking for it.
+    fn due(&self) -> Option<Timestamp> {
+        let carousel = self.link.poll_timeout().filter(|_| self.waiting.is_empty());
+        self.paced_until.into_iter().chain(carousel).min()
+    }
+
+    fn handle_timeout(&mut self, now: Timestamp) {
+        if self.waiting.is_empty() {
+            let taken = self.link.handle_timeout(now, &mut self.waiting);
+            self.count(&taken);
+        }
+        self.send(now);
+    }
+
     /// Sends all that waits.
-    async fn drain(&mut self, now: Timestamp) {
-        while !self.link.outbox().is_empty() && self.take(now).is_ok() {
-            self.send();
+    async fn drain(&mut self, now: impl Fn() -> Timestamp) {
+        while !self.link.outbox().is_empty() && self.take(now()).is_ok() {
+            self.send(now());
             while !self.waiting.is_empty() {
-                writable(&self.sockets).await;
-                self.send();
+                match self.paced_until {
+                    Some(at) => sleep(Duration::from_millis(at.since_ms(now()))).await,
+                    None => writable(&self.sockets).await,
+                }
+                self.send(now());
             }
         }
     }
@@ -174,62 +220,100 @@ impl LanTask {
     }
 
     fn handle_datagram(&mut self, now: Timestamp, datagram: &[u8], from: SocketAddr) {
-        let SocketAddr::V4(from) = from else { return };
         if self.is_echo(from) {
             return add(&self.counters.echoes, 1);
         }
         let allowed = &self.config.allow_sources;
-        if !allowed.is_empty() && !allowed.iter().any(|range| range.contains(*from.ip())) {
+        if !allowed.is_empty() && !allowed.iter().any(|range| range.contains(from.ip())) {
             return add(&self.counters.refused_sources, 1);
         }
-        let group = self.config.destination.address();
         let envelope = Envelope {
-            group,
+            group: self.config.destination.address(),
             port: self.config.port,
-            source: *from.ip(),
+            source: from,
         };
-        match self.link.handle_datagram(now, datagram, envelope) {
-            Ok(_) => add(&self.counters.received, 1),
-            Err(_) => add(&self.counters.received_too_large, 1),
-        }
+        let counter = match self.link.handle_datagram(now, datagram, envelope) {
+            Ok(_) => &self.counters.received,
+            Err(Unread::TooLarge { .. }) => &self.counters.received_too_large,
+            Err(Unread::Malformed) => &self.counters.malformed,
+            Err(Unread::Unknown) => &self.counters.unknown,
+        };
+        add(counter, 1);
+        self.counters
+            .gaps
+            .store(self.link.gaps(), Ordering::Relaxed);
     }
 
     /// Whether we sent it: from our sending port, at an address of this machine. The address is
     /// asked for when it is new only, because it may change (DHCP) while the link is up.
-    fn is_echo(&mut self, from: SocketAddrV4) -> bool {
+    fn is_echo(&mut self, from: SocketAddr) -> bool {
         let sender = self.sockets.sender.as_ref();
         let own = sender.and_then(|sender| sender.local_addr().ok());
         if own.is_none_or(|own| own.port() != from.port()) {
             return false;
         }
-        if self.own_address != Some(*from.ip()) && socket::is_local(*from.ip()) {
-            self.own_address = Some(*from.ip());
+        if self.own_address != Some(from) && socket::is_local(from) {
+            self.own_address = Some(from);
         }
-        self.own_address == Some(*from.ip())
+        self.own_address == Some(from)
     }
 
     /// Turns what waits in the outbox into datagrams; an error when the link was told to end.
     fn take(&mut self, now: Timestamp) -> Result<(), Ended> {
         let taken = self.link.poll_datagrams(now, &mut self.waiting);
-        add(&self.counters.sent_too_large, taken.too_large);
-        add(&self.counters.expired, taken.expired);
-        self.counters
-            .dropped
-            .store(self.link.outbox().dropped(), Ordering::Relaxed);
+        self.count(&taken);
         if taken.is_closed { Err(Ended) } else { Ok(()) }
     }
 
-    /// Sends what waits until the system takes no more.
-    fn send(&mut self) {
-        let to = SocketAddr::from((self.config.destination.address(), self.config.port));
+    fn count(&mut self, taken: &Taken) {
+        let counters = &self.counters;
+        add(&counters.sent_too_large, taken.too_large);
+        add(&counters.unnamed, taken.unnamed);
+        add(&counters.unfit, taken.unfit);
+        add(&counters.expired, taken.expired);
+        let dropped = self.link.outbox().dropped();
+        counters.dropped.store(dropped, Ordering::Relaxed);
+        if !self.has_told && taken.too_large + taken.unnamed + taken.unfit > 0 {
+            self.has_told = true;
+            tracing::warn!(
+                link = self.config.name,
+                too_large = taken.too_large,
+                unnamed = taken.unnamed,
+                unfit = taken.unfit,
+                "LAN link cannot send some messages; the metrics count them from now on"
+            );
+        }
+    }
+
+    /// Sends what waits until the system takes no more, or the pace is kept.
+    fn send(&mut self, now: Timestamp) {
+        self.paced_until = None;
+        let rate = (self.config.bytes_per_second, self.config.datagram_bytes_max);
+        let pacer = self
+            .pacer
+            .get_or_insert_with(|| Pacer::new(rate.0, rate.1, now));
         while let (Some(sender), Some(datagram)) = (&self.sockets.sender, self.waiting.front()) {
-            match sender.try_send_to(datagram, to) {
+            if let Some(until) = pacer.wait_until(now) {
+                self.paced_until = Some(until);
+                return;
+            }
+            match sender.socket.try_send_to(datagram, sender.to) {
                 Ok(_) => {
                     add(&self.counters.sent, 1);
-                    self.recover();
+                    pacer.take(datagram.len());
+                    if self.health == Health::Failing {
+                        tracing::info!(link = self.config.name, "LAN link works again");
+                        self.health = Health::Working;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => self.fail("send", &error),
+                Err(error) => {
+                    add(&self.counters.failed, 1);
+                    if self.health == Health::Working {
+                        tracing::warn!(link = self.config.name, %error, "LAN link cannot send");
+                        self.health = Health::Failing;
+                    }
+                }
             }
             self.waiting.pop_front();
         }
@@ -245,9 +329,11 @@ impl LanTask {
         let is_lost = (self.config.direction.receives() && self.sockets.receiver.is_none())
             || (self.config.direction.sends() && self.sockets.sender.is_none());
         let is_same = socket::interface_index(&self.config).ok() == Some(self.sockets.interface);
+        self.count_kernel_drops();
         if is_same && !is_lost {
-            return;
+            return self.join_again();
         }
+        self.drops_before = self.counters.kernel_drops.load(Ordering::Relaxed);
         match Sockets::open(&self.config) {
             Ok(sockets) => {
                 self.sockets = sockets;
@@ -264,6 +350,35 @@ impl LanTask {
                 self.fail("open", &error);
             }
         }
+    }
+
+    /// Tells the switch that somebody listens, from time to time.
+    fn join_again(&mut self) {
+        self.checks += 1;
+        if self.checks < REJOIN_CHECKS {
+            return;
+        }
+        self.checks = 0;
+        if let Some(receiver) = &self.sockets.receiver {
+            let joined = membership::join_again(&SockRef::from(receiver), &self.config);
+            match joined {
+                Ok(()) => add(&self.counters.rejoins, 1),
+                Err(error) => {
+                    self.sockets.receiver = None;
+                    self.fail("join again", &error);
+                }
+            }
+        }
+    }
+
+    fn count_kernel_drops(&self) {
+        let dropped = self
+            .sockets
+            .receiver
+            .as_ref()
+            .map_or(0, membership::kernel_drops);
+        let all = self.drops_before + dropped;
+        self.counters.kernel_drops.store(all, Ordering::Relaxed);
     }
 
     fn fail(&mut self, what: &str, error: &io::Error) {
@@ -296,7 +411,7 @@ impl Sockets {
                 .transpose()?,
             sender: direction
                 .sends()
-                .then(|| socket::open_sender(config))
+                .then(|| Sender::open(config))
                 .transpose()?,
             interface: socket::interface_index(config)?,
         })
@@ -311,9 +426,16 @@ async fn readable(sockets: &Sockets) {
     }
 }
 
+async fn pause(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => sleep(wait).await,
+        None => pending().await,
+    }
+}
+
 async fn writable(sockets: &Sockets) {
     match &sockets.sender {
-        Some(sender) => sender.writable().await.unwrap_or_default(),
+        Some(sender) => sender.socket.writable().await.unwrap_or_default(),
         None => pending().await,
     }
 }

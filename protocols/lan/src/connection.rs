@@ -3,6 +3,8 @@
 //!
 //! A link never sends out what came in by it: its subscriptions are no-local.
 
+mod carousel;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,11 +12,13 @@ use bytes::Bytes;
 use routing::outbox::{Item, Standing};
 use routing::table::BUS;
 use routing::{
-    ConnectionId, Event, KeyForm, Outbox, Publisher, QoS, Subscriber, SubscriberId,
-    SubscriptionOptions, Timestamp, VHost,
+    Address, ConnectionId, Event, KeyForm, Message, Outbox, Publisher, QoS, Subscriber,
+    SubscriberId, SubscriptionOptions, Timestamp, VHost,
 };
 
-use crate::{Envelope, Settings, TooLarge, translate};
+use crate::{Arrival, Codec, Departure, Envelope, Settings, Unread, Unsendable, translate};
+
+use carousel::Carousel;
 
 /// One link. Dropping it ends its subscriptions.
 #[derive(Debug)]
@@ -23,14 +27,22 @@ pub struct Link {
     settings: Settings,
     publisher: Publisher,
     subscriber: Arc<Subscriber>,
+    carousel: Option<Carousel>,
     taken: VecDeque<Item>,
+    arrivals: Vec<Arrival>,
 }
 
 /// What became of the messages that a link was given to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
+    /// Messages that became datagrams.
+    pub sent: u64,
     /// Messages larger than the link takes.
     pub too_large: u64,
+    /// Messages on topics that the format has no name for.
+    pub unnamed: u64,
+    /// Messages whose payload is not what the topic's fields say.
+    pub unfit: u64,
     /// Messages that had expired.
     pub expired: u64,
     /// Whether the link was told to end.
@@ -54,17 +66,23 @@ impl Link {
         let options = SubscriptionOptions {
             qos: QoS::AtMostOnce,
             no_local: true,
+            // Receivers on the network have no moment of subscribing: the flag says what the
+            // publisher said.
+            retain_as_published: true,
             ..SubscriptionOptions::default()
         };
         for filter in &settings.filters {
             vhost.subscribe_filter(&subscriber, filter, options);
         }
+        let carousel = Carousel::new(settings.carousel_per_second);
         Self {
             id,
+            carousel: carousel.filter(|_| !settings.filters.is_empty()),
             settings,
             publisher: Publisher::new(vhost),
             subscriber,
             taken: VecDeque::new(),
+            arrivals: Vec::new(),
         }
     }
 
@@ -80,27 +98,82 @@ impl Link {
         &self.subscriber.outbox
     }
 
-    /// Publishes a datagram that came in; returns how many received it. Receivers are woken by
+    /// Messages that senders have counted and that did not come, as far as the codec can tell.
+    #[must_use]
+    pub const fn gaps(&self) -> u64 {
+        match &self.settings.codec {
+            Codec::Lcm(lcm) => lcm.gaps,
+            Codec::Uadp(uadp) => uadp.gaps,
+            Codec::Raw(_) | Codec::MqttSn(_) => 0,
+        }
+    }
+
+    /// Publishes what a datagram says; returns how many messages that were. Receivers are woken by
     /// [`Link::flush`].
     ///
     /// # Errors
-    /// [`TooLarge`] if it exceeds the link's limit.
+    /// [`Unread`] says why there was nothing to publish.
     pub fn handle_datagram(
         &mut self,
         now: Timestamp,
         datagram: &[u8],
         from: Envelope,
-    ) -> Result<u64, TooLarge> {
-        let payload = self.settings.codec.decode(datagram)?;
-        let topic = Bytes::from(self.settings.topic.render(from));
+    ) -> Result<u64, Unread> {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.clear();
+        let read = self.decode(datagram, from, &mut arrivals);
+        let count = u64::try_from(arrivals.len()).unwrap_or(u64::MAX);
+        let published = arrivals
+            .drain(..)
+            .try_for_each(|arrival| self.publish(now, arrival, from));
+        self.arrivals = arrivals;
+        read.and(published).map(|()| count)
+    }
+
+    fn decode(
+        &mut self,
+        datagram: &[u8],
+        from: Envelope,
+        arrivals: &mut Vec<Arrival>,
+    ) -> Result<(), Unread> {
+        match &mut self.settings.codec {
+            Codec::Raw(raw) => return raw.decode(datagram, arrivals),
+            Codec::MqttSn(codec) => arrivals.push(codec.decode(datagram)?),
+            Codec::Lcm(lcm) => arrivals.extend(lcm.decode(datagram, from.source)?),
+            Codec::Uadp(uadp) => return uadp.decode(datagram, arrivals),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, now: Timestamp, arrival: Arrival, from: Envelope) -> Result<(), Unread> {
+        let (bytes, bytes_max) = (arrival.payload.len(), self.settings.message_bytes_max);
+        if bytes > bytes_max {
+            return Err(Unread::TooLarge { bytes, bytes_max });
+        }
+        let carried = arrival.topic.as_deref().unwrap_or_default();
+        let carried = std::str::from_utf8(carried).map_err(|_| Unread::Malformed)?;
+        let topic = self.settings.topic.render(from, carried);
+        let address = Address::new(topic.into());
+        // The bus's own addresses (`$SYS`, reply queues) are nobody's on the network.
+        if !address.is_topic() || address.as_bytes().starts_with(b"$") {
+            return Err(Unread::Malformed);
+        }
+        let key = address.as_bytes();
         let resolved = self
             .publisher
-            .resolve(BUS.as_bytes(), &topic, KeyForm::Canonical);
-        // The bus cannot be deleted, and a reply address leads to the default exchange, which
-        // cannot be either.
-        let Ok(resolved) = resolved else { return Ok(0) };
-        let message = translate::message(&resolved, payload, self.subscriber.id);
-        Ok(self.publisher.publish(now, &resolved, &message).receivers)
+            .resolve(BUS.as_bytes(), key, KeyForm::Canonical);
+        // The bus cannot be deleted.
+        let Ok(resolved) = resolved else {
+            return Ok(());
+        };
+        let mut message = translate::message(&resolved, arrival, self.subscriber.id);
+        if message.retain && !self.publisher.vhost().may_retain(&message) {
+            let mut builder = message.to_builder();
+            builder.retain = false;
+            message = builder.build();
+        }
+        self.publisher.publish(now, &resolved, &message);
+        Ok(())
     }
 
     /// Wakes everybody who got something: call it once per batch of datagrams.
@@ -112,24 +185,97 @@ impl Link {
     /// it again when they have been sent.
     pub fn poll_datagrams(&mut self, now: Timestamp, out: &mut VecDeque<Bytes>) -> Taken {
         let mut counts = Taken::default();
+        let mut taken = std::mem::take(&mut self.taken);
         let outbox = &self.subscriber.outbox;
         // No queue ever starves here: the link has live subscriptions only.
-        let standing = outbox.take(self.id, TAKE_BYTES_MAX, &mut self.taken, &mut Vec::new());
+        let standing = outbox.take(self.id, TAKE_BYTES_MAX, &mut taken, &mut Vec::new());
         counts.is_closed = standing != Standing::Owner;
-        for item in self.taken.drain(..) {
+        for item in taken.drain(..) {
             match item {
-                Item::Delivery(delivery) if delivery.message.is_expired(now) => counts.expired += 1,
-                Item::Delivery(delivery) => {
-                    match self.settings.codec.encode(&delivery.message.payload) {
-                        Ok(datagram) => out.push_back(datagram),
-                        Err(TooLarge { .. }) => counts.too_large += 1,
-                    }
-                }
+                Item::Delivery(delivery) => self.send(now, &delivery.message, out, &mut counts),
                 Item::Event(Event::Close { .. }) => counts.is_closed = true,
                 Item::Event(Event::ConsumerCancelled { .. }) => {}
             }
         }
+        self.taken = taken;
+        self.finish(out);
         counts
+    }
+
+    /// When [`Link::handle_timeout`] is due.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Timestamp> {
+        match &self.carousel {
+            Some(carousel) => Some(carousel.due),
+            None => None,
+        }
+    }
+
+    /// Sends the next retained value again, if it is time.
+    pub fn handle_timeout(&mut self, now: Timestamp, out: &mut VecDeque<Bytes>) -> Taken {
+        let mut counts = Taken::default();
+        let Some(carousel) = &mut self.carousel else {
+            return counts;
+        };
+        let vhost = self.publisher.vhost();
+        let found = carousel.turn(now, vhost, &self.settings.filters);
+        // What came in by this link is the network's own.
+        let found = found.filter(|message| message.publisher != Some(self.subscriber.id));
+        if let Some(message) = found {
+            self.send(now, &message, out, &mut counts);
+            self.finish(out);
+        }
+        counts
+    }
+
+    fn send(
+        &mut self,
+        now: Timestamp,
+        message: &Message,
+        out: &mut VecDeque<Bytes>,
+        counts: &mut Taken,
+    ) {
+        if message.is_expired(now) {
+            counts.expired += 1;
+            return;
+        }
+        match self.encode(now, message, out) {
+            Ok(()) => counts.sent += 1,
+            Err(Unsendable::TooLarge { .. }) => counts.too_large += 1,
+            Err(Unsendable::NoName) => counts.unnamed += 1,
+            Err(Unsendable::NoFields) => counts.unfit += 1,
+        }
+    }
+
+    fn encode(
+        &mut self,
+        now: Timestamp,
+        message: &Message,
+        out: &mut VecDeque<Bytes>,
+    ) -> Result<(), Unsendable> {
+        let (bytes, bytes_max) = (message.payload.len(), self.settings.message_bytes_max);
+        if bytes > bytes_max {
+            return Err(Unsendable::TooLarge { bytes, bytes_max });
+        }
+        let departure = Departure {
+            topic: message.address.as_bytes(),
+            payload: &message.payload,
+            retain: message.retain,
+        };
+        match &mut self.settings.codec {
+            Codec::Raw(raw) => out.push_back(raw.encode(departure)?),
+            Codec::MqttSn(codec) => out.push_back(codec.encode(departure)?),
+            Codec::Lcm(lcm) => lcm.encode(departure, out)?,
+            Codec::Uadp(uadp) => out.extend(uadp.encode(now, departure)?),
+        }
+        Ok(())
+    }
+
+    /// Ends the batch: what was being packed leaves.
+    fn finish(&mut self, out: &mut VecDeque<Bytes>) {
+        if let Codec::Uadp(uadp) = &mut self.settings.codec {
+            out.extend(uadp.flush());
+        }
     }
 }
 

@@ -1,14 +1,16 @@
-//! The topic of a datagram that carries none: a fixed one, or one made of where it came from.
+//! The topic of what comes in: a fixed one, or one made of where it came from and what topic the
+//! datagram itself carries.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 
 use routing::Address;
 
-/// A topic with `{group}`, `{port}` and `{src}` to be filled in for each datagram.
+/// A topic with `{group}`, `{port}`, `{src}` and `{topic}` to be filled in for each datagram.
 ///
-/// What comes out of [`TopicTemplate::render`] is always a valid MQTT topic name: the fixed parts
-/// are checked once, and addresses have no character that means anything in a topic.
+/// Without `{topic}`, what comes out of [`TopicTemplate::render`] is always a valid MQTT topic
+/// name: the fixed parts are checked once, and addresses have no character that means anything in a
+/// topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicTemplate {
     parts: Vec<Part>,
@@ -20,17 +22,18 @@ enum Part {
     Group,
     Port,
     Source,
+    Topic,
 }
 
 /// Where a datagram was sent, and by whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// The group or broadcast address it was sent to.
-    pub group: Ipv4Addr,
+    pub group: IpAddr,
     /// The port it was sent to.
     pub port: u16,
-    /// The sender's address.
-    pub source: Ipv4Addr,
+    /// The sender's address and port.
+    pub source: SocketAddr,
 }
 
 /// Why a text is no topic template.
@@ -45,8 +48,8 @@ pub enum BadTemplate {
     /// A `{` without its `}`.
     #[error("has a `{{` without its `}}`")]
     Unclosed,
-    /// None of the three placeholders.
-    #[error("may hold {{group}}, {{port}} and {{src}}, and no other braces")]
+    /// None of the four placeholders.
+    #[error("may hold {{group}}, {{port}}, {{src}} and {{topic}}, and no other braces")]
     UnknownPlaceholder,
     /// Something else that makes it invisible to MQTT: a control character, too many levels.
     #[error("must be an MQTT topic: no control characters, at most 256 levels")]
@@ -104,6 +107,7 @@ impl TopicTemplate {
                 "group" => Part::Group,
                 "port" => Part::Port,
                 "src" => Part::Source,
+                "topic" => Part::Topic,
                 _ => return Err(BadTemplate::UnknownPlaceholder),
             });
             rest = behind;
@@ -112,15 +116,31 @@ impl TopicTemplate {
         Ok(Self { parts })
     }
 
-    /// The topic of one datagram.
-    pub fn render(&self, envelope: Envelope) -> String {
+    /// The topic that the datagram carries.
+    #[must_use]
+    pub fn carried() -> Self {
+        Self {
+            parts: vec![Part::Topic],
+        }
+    }
+
+    /// Whether it needs a topic that the datagram carries.
+    #[must_use]
+    pub fn has_topic(&self) -> bool {
+        self.parts.contains(&Part::Topic)
+    }
+
+    /// The topic of one datagram, which carries the topic `carried`.
+    #[must_use]
+    pub fn render(&self, envelope: Envelope, carried: &str) -> String {
         let mut topic = String::new();
         for part in &self.parts {
             match part {
                 Part::Fixed(text) => topic.push_str(text),
                 Part::Group => topic.push_str(&envelope.group.to_string()),
                 Part::Port => topic.push_str(&envelope.port.to_string()),
-                Part::Source => topic.push_str(&envelope.source.to_string()),
+                Part::Source => topic.push_str(&envelope.source.ip().to_string()),
+                Part::Topic => topic.push_str(carried),
             }
         }
         topic
@@ -146,6 +166,7 @@ impl fmt::Display for TopicTemplate {
                 Part::Group => "{group}",
                 Part::Port => "{port}",
                 Part::Source => "{src}",
+                Part::Topic => "{topic}",
             })?;
         }
         Ok(())
@@ -154,23 +175,26 @@ impl fmt::Display for TopicTemplate {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const ENVELOPE: Envelope = Envelope {
-        group: Ipv4Addr::new(239, 192, 0, 1),
+        group: IpAddr::V4(Ipv4Addr::new(239, 192, 0, 1)),
         port: 5000,
-        source: Ipv4Addr::new(10, 77, 0, 5),
+        source: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 77, 0, 5)), 4000),
     };
 
     #[test]
     fn placeholders_are_filled_in() {
-        let render = |text| TopicTemplate::parse(text).unwrap().render(ENVELOPE);
+        let render = |text| TopicTemplate::parse(text).unwrap().render(ENVELOPE, "a/b");
         assert_eq!(render("plant/line1/temp"), "plant/line1/temp");
         assert_eq!(
             render("lan/{group}/{port}/{src}"),
             "lan/239.192.0.1/5000/10.77.0.5"
         );
         assert_eq!(render("{src}{src}x"), "10.77.0.510.77.0.5x");
+        assert_eq!(render("line/{topic}"), "line/a/b");
     }
 
     #[test]

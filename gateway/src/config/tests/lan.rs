@@ -1,6 +1,6 @@
 //! Faults of `[[lan]]`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use super::faults::assert_reports;
@@ -36,18 +36,14 @@ fn a_link_has_one_address_that_fits_its_key() {
         (
             &group("10.0.0.1"),
             "\"10.0.0.1\"",
-            "must be an IPv4 multicast address",
+            "must be a multicast address",
         ),
         (
             &group("224.0.0.9"),
             "\"224.0.0.9\"",
             "take one of 239.192.0.0/14",
         ),
-        (
-            &group("ff15::1"),
-            "\"ff15::1\"",
-            "must be an IPv4 multicast address",
-        ),
+        (&group("ff01::1"), "\"ff01::1\"", "never leave the machine"),
         (&broadcast, "\"239.1.1.1\"", "such as \"10.77.0.255\""),
         (
             &into("broadcast=\"10.0.0.255\""),
@@ -82,9 +78,13 @@ fn topics_sources_and_limits_are_checked() {
         (
             &into("topic=\"{who}\""),
             "\"{who}\"",
-            "may hold {group}, {port} and {src}",
+            "may hold {group}, {port}, {src} and {topic}",
         ),
-        (&into("codec=\"lcm\""), "\"lcm\"", "must be one of \"raw\""),
+        (
+            &into("codec=\"x\""),
+            "\"x\"",
+            "must be one of \"raw\", \"mqtt-sn\"",
+        ),
         (
             &into("allow_sources=[\"10.0.0.1/24\"]"),
             "\"10.0.0.1/24\"",
@@ -108,7 +108,7 @@ fn topics_sources_and_limits_are_checked() {
         ),
     ]);
     let any = super::super::SourceRange::from_str("0.0.0.0/0").unwrap();
-    assert!(any.contains(Ipv4Addr::BROADCAST));
+    assert!(any.contains(IpAddr::V4(Ipv4Addr::BROADCAST)));
 }
 
 #[test]
@@ -140,6 +140,93 @@ fn links_that_hear_themselves_are_refused() {
         into("lan/{src}").replace("port=5", "port=6")
     ))
     .unwrap();
+    // Another network, but a second gateway like this would send it back.
+    let both = |text: &str, name: &str| {
+        let direction = "direction=\"both\"\ncodec=\"lcm\"";
+        let text = text.replace("direction=\"out\"", direction);
+        text.replace("name=\"a\"", &format!("name=\"{name}\""))
+    };
+    let there = both(&out, "b").replace("port=5", "port=6");
+    let text = format!("{}\n{there}", both(&out, "a"));
+    let bridged = super::report(1, &text);
+    assert!(
+        bridged.contains("`a` and `b` forward to each other"),
+        "{bridged}"
+    );
+    let apart = there.replace("lan/#", "plant/#");
+    let apart = format!("{}\ntopic=\"north/{{topic}}\"\n{apart}", both(&out, "a"));
+    parse(&format!("{apart}\ntopic=\"south/{{topic}}\"")).unwrap();
+    // Each direction has its own topics.
+    let other = there.replace("lan/#", "south/+");
+    parse(&format!("{}\n{other}", both(&out, "a"))).unwrap();
     // One link with both directions tells its own datagrams from others'.
     parse(&out.replace("direction=\"out\"", "direction=\"both\"")).unwrap();
+}
+
+#[test]
+fn ipv6_groups_are_joined_by_name_and_sources_fit_their_group() {
+    let v6 = |keys: &str| link(&format!("direction=\"in\"\ngroup=\"ff15::77\"\n{keys}"));
+    let config = parse(&v6("source=\"fd00:77::5\"\nallow_sources=\"fd00:77::/32\"")).unwrap();
+    let link = &config.lan[0];
+    // What an Ethernet frame holds less the headers of IPv6 and UDP.
+    assert_eq!(
+        (link.message_bytes_max, link.datagram_bytes_max),
+        (1452, 1452)
+    );
+    assert!(link.allow_sources[0].contains("fd00:77::9".parse().unwrap()));
+    assert!(!link.allow_sources[0].contains("fd00:78::9".parse().unwrap()));
+    assert!(!link.allow_sources[0].contains("10.77.0.9".parse().unwrap()));
+    let by_address = v6("").replace("eth0", "fd00:77::1");
+    assert_reports(&[
+        (
+            &by_address,
+            "\"fd00:77::1\"",
+            "must be the interface's name",
+        ),
+        (
+            &v6("source=\"10.77.0.5\""),
+            "\"10.77.0.5\"",
+            "of the same family as `group`",
+        ),
+        (
+            &v6("source=\"ff15::1\""),
+            "\"ff15::1\"",
+            "must be one machine's address",
+        ),
+    ]);
+}
+
+#[test]
+fn codecs_have_their_own_topics_and_sizes() {
+    let config = parse(&into("codec=\"lcm\"\nmessage_bytes_max=\"16MiB\"")).unwrap();
+    assert_eq!(config.lan[0].topic.to_string(), "{topic}");
+    let topics = "codec=\"uadp\"\n[[lan.topics]]\ntopic=\"a/b\"\nid=7\nfields=\"Double\"";
+    let topic = parse(&into(topics)).unwrap().lan[0].topics[0].clone();
+    assert_eq!((topic.topic.as_ref(), topic.id), (&b"a/b"[..], Some(7)));
+    assert_eq!(topic.fields[0].kind, lan::FieldType::Double);
+    let entry = |keys: &str| into(&format!("[[lan.topics]]\ntopic=\"a\"\n{keys}"));
+    assert_reports(&[
+        (
+            &into("topic=\"{topic}\""),
+            "\"{topic}\"",
+            "use {group}, {port} and {src}",
+        ),
+        (&entry("id=0"), "0", "must be 1 to 65535"),
+        (&entry("channel=\"\""), "\"\"", "must have 1 to 63 bytes"),
+        (
+            &entry("fields=\"a:Real\""),
+            "\"a:Real\"",
+            "must be like \"temp:Double\"",
+        ),
+        (
+            &entry("fields=[\"Double\", \"Double\"]"),
+            "[\"Double\", \"Double\"]",
+            "name each",
+        ),
+        (
+            &into("[[lan.topics]]\ntopic=\"a/#\""),
+            "\"a/#\"",
+            "must be an MQTT topic without wildcards",
+        ),
+    ]);
 }

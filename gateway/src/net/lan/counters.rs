@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Counters {
     /// Datagrams that became messages.
     pub received: AtomicU64,
-    /// Messages that became datagrams and were given to the network.
+    /// Datagrams that were given to the network.
     pub sent: AtomicU64,
     /// Datagrams larger than the link takes.
     pub received_too_large: AtomicU64,
@@ -16,6 +16,20 @@ pub struct Counters {
     pub sent_too_large: AtomicU64,
     /// Datagrams from senders outside `allow_sources`.
     pub refused_sources: AtomicU64,
+    /// Datagrams that are not what the codec says they are.
+    pub malformed: AtomicU64,
+    /// Datagrams that are of no use here: other packets, ids without a topic.
+    pub unknown: AtomicU64,
+    /// Messages on topics that the codec has no name for.
+    pub unnamed: AtomicU64,
+    /// Messages whose payload does not hold the topic's fields.
+    pub unfit: AtomicU64,
+    /// Messages that senders have counted and that did not come.
+    pub gaps: AtomicU64,
+    /// Datagrams that the kernel had no room for.
+    pub kernel_drops: AtomicU64,
+    /// How often the group was joined again.
+    pub rejoins: AtomicU64,
     /// The link's own datagrams, which came back to it.
     pub echoes: AtomicU64,
     /// Messages that expired before they could be sent.

@@ -7,14 +7,17 @@
 //! back from a port that we know.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use rustix::net::netdevice::name_to_index;
-use rustix::net::sockopt::set_ip_multicast_if_with_ifindex;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover,
+    set_ip_multicast_if_with_ifindex, set_ipv6_mtu_discover,
+};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
-use crate::config::{Destination, Interface, LanLink};
+use super::membership::{index, join};
+use crate::config::{Codec, Destination, Interface, LanLink};
 
 /// Room for bursts: 4 MiB held 5000 datagrams of 200 bytes where the default of 208 KiB lost some.
 /// The system may grant less (`net.core.rmem_max`).
@@ -25,27 +28,25 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// # Errors
 /// What the system says, with what was tried.
 pub(super) fn open_receiver(link: &LanLink) -> io::Result<UdpSocket> {
-    let socket = open()?;
+    let socket = open(link.destination.address())?;
     // Several programs on one machine may listen to one group: each gets every datagram.
     socket.set_reuse_address(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     // Bound to the group, not to any address: other groups and unicast at this port stay out.
-    let address = SocketAddrV4::new(link.destination.address(), link.port);
-    socket
-        .bind(&SockAddr::from(address))
-        .map_err(|error| explain(&error, "bind", link))?;
+    let address = SockAddr::from(destination(link)?);
+    let bound = socket.bind(&address);
+    bound.map_err(|error| explain(&error, "bind", link))?;
     match link.destination {
-        Destination::Group(group) => {
-            socket.set_multicast_all_v4(false)?;
-            let interface = match &link.interface {
-                Interface::Address(address) => InterfaceIndexOrAddress::Address(*address),
-                Interface::Name(name) => InterfaceIndexOrAddress::Index(index(&socket, name)?),
-            };
-            let joined = socket.join_multicast_v4_n(&group, &interface);
-            joined.map_err(|error| explain(&error, "join", link))?;
+        Destination::Group(IpAddr::V4(_)) => socket.set_multicast_all_v4(false)?,
+        Destination::Group(IpAddr::V6(_)) => {
+            socket.set_multicast_all_v6(false)?;
+            // The kernel asks which groups a socket has joined; for IPv6, not on which interface.
+            bind_device(&socket, link)?;
         }
         Destination::Broadcast(_) => bind_device(&socket, link)?,
     }
+    let joined = join(&SockRef::from(&socket), link);
+    joined.map_err(|error| explain(&error, "join", link))?;
     UdpSocket::from_std(socket.into())
 }
 
@@ -54,36 +55,41 @@ pub(super) fn open_receiver(link: &LanLink) -> io::Result<UdpSocket> {
 /// # Errors
 /// What the system says, with what was tried.
 pub(super) fn open_sender(link: &LanLink) -> io::Result<UdpSocket> {
-    let socket = open()?;
-    let local = match &link.interface {
+    let to = link.destination.address();
+    let socket = open(to)?;
+    let local = match (&link.interface, to) {
         // 255.255.255.255 has no route of its own: the bound address decides.
-        Interface::Address(address) => *address,
-        Interface::Name(_) => Ipv4Addr::UNSPECIFIED,
+        (Interface::Address(address), _) => *address,
+        (Interface::Name(_), IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
+        (Interface::Name(_), IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let bound = socket.bind(&SockAddr::from(SocketAddrV4::new(local, 0)));
+    let bound = socket.bind(&SockAddr::from(SocketAddr::new(local, 0)));
     bound.map_err(|error| explain(&error, "bind", link))?;
+    if link.codec != Codec::Raw {
+        forbid_fragments(&socket, to)?;
+    }
     match link.destination {
-        Destination::Group(group) => {
-            socket.set_multicast_ttl_v4(link.ttl.into())?;
-            match &link.interface {
-                Interface::Address(address) => socket.set_multicast_if_v4(address)?,
-                Interface::Name(name) => {
-                    let index = index(&socket, name)?;
-                    set_ip_multicast_if_with_ifindex(
-                        &socket,
-                        &group,
-                        &Ipv4Addr::UNSPECIFIED,
-                        index,
-                    )?;
-                }
-            }
-        }
+        Destination::Group(group) => choose_interface(&socket, link, group)?,
         Destination::Broadcast(_) => {
             socket.set_broadcast(true)?;
             bind_device(&socket, link)?;
         }
     }
     UdpSocket::from_std(socket.into())
+}
+
+/// Where the link's datagrams go. A group of IPv6 means one interface's.
+///
+/// # Errors
+/// There is no such interface.
+pub(super) fn destination(link: &LanLink) -> io::Result<SocketAddr> {
+    Ok(match link.destination.address() {
+        address @ IpAddr::V4(_) => SocketAddr::new(address, link.port),
+        IpAddr::V6(group) => {
+            let scope = interface_index(link)?.unwrap_or(0);
+            SocketAddrV6::new(group, link.port, 0, scope).into()
+        }
+    })
 }
 
 /// The index of the link's interface, if it is given by name.
@@ -93,20 +99,57 @@ pub(super) fn open_sender(link: &LanLink) -> io::Result<UdpSocket> {
 pub(super) fn interface_index(link: &LanLink) -> io::Result<Option<u32>> {
     match &link.interface {
         Interface::Address(_) => Ok(None),
-        Interface::Name(name) => Ok(Some(index(&open()?, name)?)),
+        Interface::Name(_) => index(&open(IpAddr::V4(Ipv4Addr::UNSPECIFIED))?, link),
     }
 }
 
 /// Whether `address` is one of this machine's: only such can be bound.
-pub(super) fn is_local(address: Ipv4Addr) -> bool {
-    let probe = || open()?.bind(&SockAddr::from(SocketAddrV4::new(address, 0)));
+pub(super) fn is_local(address: SocketAddr) -> bool {
+    let mut address = address;
+    address.set_port(0);
+    let probe = || open(address.ip())?.bind(&SockAddr::from(address));
     probe().is_ok()
 }
 
-fn open() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+fn open(family: IpAddr) -> io::Result<Socket> {
+    let domain = match family {
+        IpAddr::V4(_) => Domain::IPV4,
+        IpAddr::V6(_) => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if family.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// A codec that cuts knows where; what the network cuts is lost with any of its pieces.
+fn forbid_fragments(socket: &Socket, to: IpAddr) -> io::Result<()> {
+    match to {
+        IpAddr::V4(_) => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?,
+        IpAddr::V6(_) => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?,
+    }
+    Ok(())
+}
+
+fn choose_interface(socket: &Socket, link: &LanLink, group: IpAddr) -> io::Result<()> {
+    match (group, &link.interface) {
+        (IpAddr::V6(_), _) => {
+            socket.set_multicast_hops_v6(link.ttl.into())?;
+            socket.set_multicast_if_v6(index(socket, link)?.unwrap_or(0))?;
+        }
+        (IpAddr::V4(_), Interface::Address(IpAddr::V4(own))) => {
+            socket.set_multicast_ttl_v4(link.ttl.into())?;
+            socket.set_multicast_if_v4(own)?;
+        }
+        (IpAddr::V4(group), _) => {
+            socket.set_multicast_ttl_v4(link.ttl.into())?;
+            let (any, index) = (Ipv4Addr::UNSPECIFIED, index(socket, link)?.unwrap_or(0));
+            set_ip_multicast_if_with_ifindex(socket, &group, &any, index)?;
+        }
+    }
+    Ok(())
 }
 
 /// An interface given by address needs no device: the address is on one network only.
@@ -120,13 +163,8 @@ fn bind_device(socket: &Socket, link: &LanLink) -> io::Result<()> {
     }
 }
 
-fn index(socket: &Socket, name: &str) -> io::Result<u32> {
-    let found = name_to_index(socket, name).map_err(io::Error::from);
-    found.map_err(|error| io::Error::new(error.kind(), format!("interface {name}: {error}")))
-}
-
 fn explain(error: &io::Error, what: &str, link: &LanLink) -> io::Error {
-    let address = SocketAddrV4::new(link.destination.address(), link.port);
+    let address = SocketAddr::new(link.destination.address(), link.port);
     let interface = match &link.interface {
         Interface::Address(address) => address.to_string(),
         Interface::Name(name) => name.clone(),
@@ -139,7 +177,6 @@ fn explain(error: &io::Error, what: &str, link: &LanLink) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::time::Duration;
 
     use super::*;
@@ -248,8 +285,8 @@ mod tests {
 
     #[test]
     fn only_addresses_of_this_machine_are_local() {
-        assert!(is_local(Ipv4Addr::LOCALHOST));
+        assert!(is_local(SocketAddr::from(([127, 0, 0, 1], 5000))));
         // TEST-NET-1 (RFC 5737) belongs to nobody.
-        assert!(!is_local(Ipv4Addr::new(192, 0, 2, 1)));
+        assert!(!is_local(SocketAddr::from(([192, 0, 2, 1], 0))));
     }
 }

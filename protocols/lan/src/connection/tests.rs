@@ -1,19 +1,19 @@
 //! Links against a broker in memory: a publisher and a subscriber on the bus at the other side.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use routing::topic::TopicFilter;
-use routing::{Address, Broker, Message, MessageBuilder, OutboxLimits, Overflow};
+use routing::{Broker, MessageBuilder, OutboxLimits, Overflow};
 
 use super::*;
-use crate::{ORIGIN, Raw, TopicTemplate};
+use crate::{Lcm, MqttSn, ORIGIN, Raw, SnVersion, TopicMap, TopicTemplate};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
 const FROM: Envelope = Envelope {
-    group: Ipv4Addr::new(239, 192, 0, 1),
+    group: IpAddr::V4(Ipv4Addr::new(239, 192, 0, 1)),
     port: 5000,
-    source: Ipv4Addr::new(10, 77, 0, 5),
+    source: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 77, 0, 5)), 4000),
 };
 
 fn filter(text: &'static str) -> TopicFilter {
@@ -22,9 +22,10 @@ fn filter(text: &'static str) -> TopicFilter {
 
 fn settings(topic: &str, filters: &[&'static str]) -> Settings {
     Settings {
-        codec: Raw {
+        codec: Codec::Raw(Raw {
             payload_bytes_max: 8,
-        },
+            split_lines: false,
+        }),
         topic: TopicTemplate::parse(topic).unwrap(),
         filters: filters.iter().map(|text| filter(text)).collect(),
         ..Settings::default()
@@ -123,7 +124,14 @@ fn a_message_on_a_linked_topic_becomes_one_datagram() {
     assert_eq!(bus.publish_payload(b""), 2);
     let (sent, taken) = datagrams(&mut link);
     assert_eq!(sent, [&b"21.5"[..], b""]);
-    assert_eq!(taken, Taken::default());
+    let sent = 2;
+    assert_eq!(
+        taken,
+        Taken {
+            sent,
+            ..Taken::default()
+        }
+    );
     assert_eq!(
         bus.publish(|message| message.address = Address::new("other".into())),
         1
@@ -136,7 +144,7 @@ fn what_came_in_by_a_link_goes_out_by_others_only() {
     let bus = Bus::new();
     let mut first = bus.link("lan/in", &["lan/#"]);
     let mut second = bus.link("lan/other", &["lan/#"]);
-    assert_eq!(first.handle_datagram(NOW, b"x", FROM), Ok(2));
+    assert_eq!(first.handle_datagram(NOW, b"x", FROM), Ok(1));
     assert!(datagrams(&mut first).0.is_empty());
     assert_eq!(datagrams(&mut second).0, [&b"x"[..]]);
 }
@@ -145,7 +153,7 @@ fn what_came_in_by_a_link_goes_out_by_others_only() {
 fn too_large_is_refused_both_ways_and_reaches_all_others() {
     let bus = Bus::new();
     let mut link = bus.link("lan", &["plant/#"]);
-    let refused = TooLarge {
+    let refused = Unread::TooLarge {
         bytes: 9,
         bytes_max: 8,
     };
@@ -158,6 +166,7 @@ fn too_large_is_refused_both_ways_and_reaches_all_others() {
     assert_eq!(
         taken,
         Taken {
+            sent: 1,
             too_large: 1,
             ..Taken::default()
         }
@@ -202,4 +211,90 @@ fn a_link_that_is_gone_receives_nothing_and_one_told_to_end_says_so() {
     assert!(datagrams(&mut link).1.is_closed);
     drop(link);
     assert_eq!(bus.publish_payload(b"x"), 1);
+}
+
+fn link_of(bus: &Bus, codec: Codec, topic: &str, filters: &[&'static str]) -> Link {
+    let settings = Settings {
+        codec,
+        message_bytes_max: 1000,
+        ..settings(topic, filters)
+    };
+    Link::new(Arc::clone(&bus.vhost), settings)
+}
+
+fn pubwos() -> Codec {
+    Codec::MqttSn(MqttSn {
+        version: SnVersion::V2,
+        topics: Arc::default(),
+        datagram_bytes_max: 1472,
+    })
+}
+
+#[test]
+fn a_topic_that_the_datagram_carries_is_published_and_retained() {
+    let bus = Bus::new();
+    let mut link = link_of(&bus, pubwos(), "line/{topic}", &[]);
+    assert_eq!(
+        link.handle_datagram(NOW, b"\x09\x12\x13\0\x03a/bx", FROM),
+        Ok(1)
+    );
+    assert_eq!(bus.heard()[0].address.as_bytes(), "line/a/b");
+    assert_eq!(bus.vhost.retained_count(), 1);
+}
+
+#[test]
+fn no_datagram_reaches_what_is_no_topic_or_not_the_networks() {
+    let bus = Bus::new();
+    let mut link = link_of(&bus, pubwos(), "{topic}", &[]);
+    for name in [&b"a/#"[..], b"$SYS/x", b"$reply/q", b"\xff", b""] {
+        let length = u8::try_from(name.len()).unwrap();
+        let packet = [&[5 + length, 0x12, 3, 0, length][..], name].concat();
+        let refused = link.handle_datagram(NOW, &packet, FROM);
+        assert_eq!(refused, Err(Unread::Malformed), "{name:?}");
+    }
+    assert!(bus.heard().is_empty());
+}
+
+#[test]
+fn what_a_codec_cannot_say_is_counted_by_its_reason() {
+    let bus = Bus::new();
+    let lcm = Codec::Lcm(Lcm::new(Arc::new(TopicMap::default()), 1472, 1000));
+    let mut link = link_of(&bus, lcm, "{topic}", &["#"]);
+    bus.publish(|message| message.address = Address::new("x".repeat(64).into()));
+    bus.publish(|message| message.payload = Bytes::from(vec![0; 1001]));
+    bus.publish_payload(b"21.5");
+    let (sent, taken) = datagrams(&mut link);
+    assert_eq!(sent, [&b"LC02\0\0\0\0plant/a\x0021.5"[..]]);
+    let counts = (taken.sent, taken.unnamed, taken.too_large);
+    assert_eq!(counts, (1, 1, 1));
+}
+
+#[test]
+fn the_carousel_sends_retained_values_by_turns() {
+    let bus = Bus::new();
+    for topic in ["plant/a", "plant/b", "other"] {
+        bus.publish(|message| {
+            message.address = Address::new(topic.into());
+            message.payload = Bytes::from_static(topic.as_bytes());
+            message.retain = true;
+        });
+    }
+    let settings = Settings {
+        carousel_per_second: 2,
+        ..settings("lan", &["plant/#"])
+    };
+    let mut link = Link::new(Arc::clone(&bus.vhost), settings);
+    let (mut now, mut out) = (NOW, VecDeque::new());
+    for _ in 0..6 {
+        link.handle_timeout(now, &mut out);
+        assert_eq!(link.poll_timeout(), Some(now.plus_ms(500)));
+        now = now.plus_ms(500);
+    }
+    // After each round one turn finds nothing, and the next begins anew.
+    assert_eq!(out, [&b"plant/a"[..], b"plant/b", b"plant/a", b"plant/b"]);
+    // Before it is time, nothing.
+    link.handle_timeout(now, &mut out);
+    let length = out.len();
+    link.handle_timeout(now.plus_ms(499), &mut out);
+    assert_eq!(out.len(), length);
 }

@@ -10,49 +10,53 @@
 
 use bytes::Bytes;
 
+use super::{Arrival, Departure, Unread, Unsendable, fits};
+
 /// One link's codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raw {
     /// The largest payload in bytes, both ways.
     pub payload_bytes_max: usize,
-}
-
-/// A message that does not fit the link: it is counted and dropped whole, never cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{bytes} bytes are more than the {bytes_max} of this link")]
-pub struct TooLarge {
-    /// The payload's size.
-    pub bytes: usize,
-    /// What the link takes.
-    pub bytes_max: usize,
+    /// Whether each line of a datagram is a message: statsd and NMEA put several into one.
+    pub split_lines: bool,
 }
 
 impl Raw {
-    /// The payload of a datagram.
+    /// The messages of a datagram.
     ///
     /// # Errors
-    /// [`TooLarge`] if the datagram exceeds the link's limit.
-    pub fn decode(self, datagram: &[u8]) -> Result<Bytes, TooLarge> {
-        self.check(datagram.len())?;
-        Ok(Bytes::copy_from_slice(datagram))
-    }
-
-    /// The datagram of a message with this payload, without a copy.
-    ///
-    /// # Errors
-    /// [`TooLarge`] if the payload exceeds the link's limit.
-    pub fn encode(self, payload: &Bytes) -> Result<Bytes, TooLarge> {
-        self.check(payload.len())?;
-        Ok(payload.clone())
-    }
-
-    fn check(self, bytes: usize) -> Result<(), TooLarge> {
-        let bytes_max = self.payload_bytes_max;
+    /// [`Unread::TooLarge`] if the datagram exceeds the link's limit.
+    pub fn decode(self, datagram: &[u8], arrivals: &mut Vec<Arrival>) -> Result<(), Unread> {
+        let (bytes, bytes_max) = (datagram.len(), self.payload_bytes_max);
         if bytes > bytes_max {
-            Err(TooLarge { bytes, bytes_max })
-        } else {
-            Ok(())
+            return Err(Unread::TooLarge { bytes, bytes_max });
         }
+        let mut arrive = |payload: &[u8]| {
+            arrivals.push(Arrival {
+                topic: None,
+                payload: Bytes::copy_from_slice(payload),
+                retain: false,
+            });
+        };
+        if !self.split_lines {
+            arrive(datagram);
+            return Ok(());
+        }
+        let lines = datagram.split(|byte| *byte == b'\n');
+        lines
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+            .filter(|line| !line.is_empty())
+            .for_each(arrive);
+        Ok(())
+    }
+
+    /// The datagram of a message, without a copy.
+    ///
+    /// # Errors
+    /// [`Unsendable::TooLarge`] if the payload exceeds the link's limit.
+    pub fn encode(self, message: Departure<'_>) -> Result<Bytes, Unsendable> {
+        fits(message.payload.len(), self.payload_bytes_max)?;
+        Ok(message.payload.clone())
     }
 }
 
@@ -61,24 +65,50 @@ mod tests {
     use super::*;
 
     const RAW: Raw = Raw {
-        payload_bytes_max: 4,
+        payload_bytes_max: 8,
+        split_lines: false,
     };
+
+    fn encode(payload: &'static [u8]) -> Result<Bytes, Unsendable> {
+        RAW.encode(Departure {
+            topic: b"a",
+            payload: &Bytes::from_static(payload),
+            retain: false,
+        })
+    }
+
+    fn payloads(raw: Raw, datagram: &[u8]) -> Vec<Bytes> {
+        let mut arrivals = Vec::new();
+        raw.decode(datagram, &mut arrivals).unwrap();
+        arrivals.into_iter().map(|it| it.payload).collect()
+    }
 
     #[test]
     fn the_payload_is_the_datagram_both_ways() {
-        for payload in [&b""[..], b"\0\xff", b"21.5"] {
-            assert_eq!(RAW.encode(&Bytes::from_static(payload)).unwrap(), payload);
-            assert_eq!(RAW.decode(payload).unwrap(), payload);
+        for payload in [&b""[..], b"\0\xff", b"a\nb\n"] {
+            assert_eq!(encode(payload).unwrap(), payload);
+            assert_eq!(payloads(RAW, payload), [payload]);
         }
     }
 
     #[test]
-    fn what_is_too_large_is_refused_whole() {
-        let refused = TooLarge {
-            bytes: 5,
-            bytes_max: 4,
+    fn lines_are_messages_when_told_so() {
+        let lines = Raw {
+            split_lines: true,
+            ..RAW
         };
-        assert_eq!(RAW.encode(&Bytes::from_static(b"21.55")), Err(refused));
-        assert_eq!(RAW.decode(b"21.55"), Err(refused));
+        assert_eq!(payloads(lines, b"a\r\nb\n\nc"), [&b"a"[..], b"b", b"c"]);
+        assert!(payloads(lines, b"\n\r\n").is_empty());
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_whole() {
+        let (bytes, bytes_max) = (9, 8);
+        assert_eq!(
+            encode(b"123456789"),
+            Err(Unsendable::TooLarge { bytes, bytes_max })
+        );
+        let refused = RAW.decode(b"123456789", &mut Vec::new());
+        assert_eq!(refused, Err(Unread::TooLarge { bytes, bytes_max }));
     }
 }

@@ -54,7 +54,7 @@ impl Station {
         Self {
             receiver: socket::open_receiver(link).unwrap(),
             sender: socket::open_sender(link).unwrap(),
-            to: SocketAddr::from((link.destination.address(), link.port)),
+            to: socket::destination(link).unwrap(),
         }
     }
 
@@ -303,7 +303,7 @@ async fn a_lost_socket_is_opened_anew() {
     task.health = Health::Failing;
     bus.publish("plant/a", b"lost");
     task.take(NOW).unwrap();
-    task.send();
+    task.send(NOW);
     assert_eq!((count(&task.counters.failed), task.waiting.len()), (1, 0));
     task.check_interface();
     assert_eq!(task.health, Health::Working);

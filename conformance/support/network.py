@@ -1,0 +1,102 @@
+"""Two hosts with a cable between them, as network namespaces: ours, where the gateway and its TCP clients run, and the
+peers', where the programs of others run. Multicast, routes and interfaces are real; nothing leaves the machine."""
+
+import ctypes
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from support.gateway import wait_until
+from support.received import RECEIVE_TIMEOUT_S
+
+OURS, PEERS = "10.78.0.1", "10.78.0.2"
+INTERFACE = "line"
+_CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments) -> None:
+    if getattr(_LIBC, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+
+
+class Network:
+    """While it is open, this thread and the processes it starts are on our host."""
+
+    def __enter__(self) -> "Network":
+        self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        _call("unshare", _CLONE_NEWNET)
+        ours = os.readlink("/proc/thread-self/ns/net")
+        self._host = subprocess.Popen(["unshare", "--net", "sleep", "900"])
+        path = f"/proc/{self._host.pid}/ns/net"
+        wait_until(lambda: os.readlink(path) != ours, what="the peers' namespace")
+        self.enter = ["nsenter", f"--net={path}"]
+        _ip(f"link add {INTERFACE} type veth peer name eth0 netns {self._host.pid}")
+        for enter, interface, address in [([], INTERFACE, OURS), (self.enter, "eth0", PEERS)]:
+            _ip("link set lo up", enter)
+            _ip(f"addr add {address}/24 dev {interface}", enter)
+            _ip(f"link set {interface} up", enter)
+        _ip("route add 224.0.0.0/4 dev eth0", self.enter)
+        for enter, interface in [([], INTERFACE), (self.enter, "eth0")]:
+            wait_until(lambda e=enter, i=interface: "state UP" in _ip(f"link show {i}", e), what="the cable")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._host.kill()
+        self._host.wait()
+        _call("setns", self._home, 0)
+        os.close(self._home)
+
+    def peer(self, program: str, *arguments: str) -> "Peer":
+        """Starts `lan/peers/<program>.py` on the peers' host, and waits until it is ready."""
+        path = Path(__file__).parent.parent / "lan" / "peers" / f"{program}.py"
+        return Peer([*self.enter, sys.executable, str(path), *arguments])
+
+
+def _ip(arguments: str, enter: list[str] = ()) -> str:
+    return subprocess.run([*enter, "ip", *arguments.split()], check=True, capture_output=True, text=True).stdout
+
+
+class Peer:
+    """A program that says `ready` and then, for each message it hears, a line of JSON."""
+
+    def __init__(self, command: list[str]):
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        line = self._next(20)
+        assert line == "ready", f"{line!r} {self._end()}"
+
+    def hear(self) -> dict:
+        """The next message."""
+        return json.loads(self._next(RECEIVE_TIMEOUT_S))
+
+    def say(self, topic: str, body: bytes) -> None:
+        """Has the peer send a message."""
+        self._process.stdin.write(json.dumps({"topic": topic, "body": body.decode()}) + "\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Ends the program."""
+        self._process.kill()
+        self._process.wait()
+
+    def _next(self, timeout_s: float) -> str:
+        try:
+            return self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise AssertionError(f"the peer said nothing within {timeout_s} s; {self._end()}") from None
+
+    def _end(self) -> str:
+        self.close()
+        return self._process.stderr.read()[-2000:]
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._lines.put(line.strip())
