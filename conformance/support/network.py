@@ -1,5 +1,7 @@
 """Two hosts with a cable between them, as network namespaces: ours, where the gateway and its TCP clients run, and the
-peers', where the programs of others run. Multicast, routes and interfaces are real; nothing leaves the machine."""
+peers', where the programs of others run. Multicast, routes and interfaces are real; nothing leaves the machine.
+
+Where namespaces are refused there is `Loopback`, which has no cable, no routes and no second host."""
 
 import ctypes
 import json
@@ -27,9 +29,20 @@ def _call(name: str, *arguments) -> None:
 class Network:
     """While it is open, this thread and the processes it starts are on our host."""
 
+    interface = INTERFACE
+
     def __enter__(self) -> "Network":
+        self._host = None
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
         _call("unshare", _CLONE_NEWNET)
+        try:
+            self._plug()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _plug(self) -> None:
         ours = os.readlink("/proc/thread-self/ns/net")
         self._host = subprocess.Popen(["unshare", "--net", "sleep", "900"])
         path = f"/proc/{self._host.pid}/ns/net"
@@ -43,22 +56,43 @@ class Network:
         _ip("route add 224.0.0.0/4 dev eth0", self.enter)
         for enter, interface in [([], INTERFACE), (self.enter, "eth0")]:
             wait_until(lambda e=enter, i=interface: "state UP" in _ip(f"link show {i}", e), what="the cable")
-        return self
 
     def __exit__(self, *_) -> None:
-        self._host.kill()
-        self._host.wait()
+        if self._host is not None:
+            self._host.kill()
+            self._host.wait()
         _call("setns", self._home, 0)
         os.close(self._home)
 
     def peer(self, program: str, *arguments: str) -> "Peer":
         """Starts `lan/peers/<program>.py` on the peers' host, and waits until it is ready."""
-        path = Path(__file__).parent.parent / "lan" / "peers" / f"{program}.py"
-        return Peer([*self.enter, sys.executable, str(path), *arguments])
+        return Peer([*self.enter, sys.executable, str(_program(program)), *arguments])
+
+
+class Loopback:
+    """This machine alone: multicast by the loopback interface, which needs no rights."""
+
+    interface = "127.0.0.1"
+    enter: list[str] = []
+
+    def __exit__(self, *_) -> None:
+        """Leaves nothing behind."""
+
+    def peer(self, program: str, *arguments: str) -> "Peer":
+        """Starts `lan/peers/<program>.py` beside the gateway, and waits until it is ready."""
+        command = ["env", f"PEER_INTERFACE={self.interface}", sys.executable, str(_program(program)), *arguments]
+        return Peer(command)
+
+
+def _program(name: str) -> Path:
+    return Path(__file__).parent.parent / "lan" / "peers" / f"{name}.py"
 
 
 def _ip(arguments: str, enter: list[str] = ()) -> str:
-    return subprocess.run([*enter, "ip", *arguments.split()], check=True, capture_output=True, text=True).stdout
+    done = subprocess.run([*enter, "ip", *arguments.split()], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise OSError(f"ip {arguments}: {done.stderr.strip()}")
+    return done.stdout
 
 
 class Peer:

@@ -278,6 +278,7 @@ fn lan(shared: &Shared) -> Vec<Family> {
         rejoins.push((labels(None), number(&counters.rejoins)));
         for (reason, counter) in [
             ("received_too_large", &counters.received_too_large),
+            ("received_too_fast", &counters.received_too_fast),
             ("sent_too_large", &counters.sent_too_large),
             ("malformed", &counters.malformed),
             ("unknown", &counters.unknown),
@@ -300,7 +301,11 @@ fn lan(shared: &Shared) -> Vec<Family> {
         values,
     };
     vec![
-        counter("lan_received", "Datagrams that became messages", received),
+        counter(
+            "lan_received",
+            "Datagrams received and understood; one may be several messages, or a piece of one",
+            received,
+        ),
         counter("lan_sent", "Datagrams given to the network", sent),
         counter(
             "lan_not_passed",

@@ -46,6 +46,8 @@ pub struct LanLink {
     pub datagram_bytes_max: u64,
     /// How fast the link sends; 0: as fast as it goes.
     pub bytes_per_second: u64,
+    /// Messages that may come in in a second; 0: as many as come.
+    pub received_per_second_max: u32,
     /// Retained values sent again in a second; 0: none.
     pub carousel_per_second: u16,
     /// Whether each line of a raw datagram is a message.
@@ -208,6 +210,7 @@ impl LanLink {
             message_bytes_max: sizes.message_bytes_max,
             datagram_bytes_max: sizes.datagram_bytes_max,
             bytes_per_second: section.size("bytes_per_second", 0..=1 << 40, BYTES_PER_SECOND),
+            received_per_second_max: section.integer("received_per_second_max", 0..=10_000_000, 0),
             carousel_per_second: section.integer("carousel_per_second", 0..=1000, 0),
             split_lines: section.boolean("split_lines", false),
             publisher_id: section.integer("publisher_id", 1..=u16::MAX, 1),

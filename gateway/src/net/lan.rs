@@ -66,8 +66,17 @@ pub struct LanTask {
     checks: u32,
     /// What the kernel dropped of sockets that are closed.
     drops_before: u64,
-    /// Whether it has been said that something was refused.
-    has_told: bool,
+    /// What may come in, in messages, since the first datagram.
+    intake: Option<Pacer>,
+    told: Told,
+}
+
+/// What has been said once, and is from then on only counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    unsendable: bool,
+    received_too_large: bool,
+    received_too_fast: bool,
 }
 
 #[derive(Debug)]
@@ -122,7 +131,8 @@ impl LanTask {
             health: Health::Working,
             checks: 0,
             drops_before: 0,
-            has_told: false,
+            intake: None,
+            told: Told::default(),
         })
     }
 
@@ -227,14 +237,34 @@ impl LanTask {
         if !allowed.is_empty() && !allowed.iter().any(|range| range.contains(from.ip())) {
             return add(&self.counters.refused_sources, 1);
         }
+        if self.is_too_fast(now) {
+            return;
+        }
         let envelope = Envelope {
             group: self.config.destination.address(),
             port: self.config.port,
             source: from,
         };
         let counter = match self.link.handle_datagram(now, datagram, envelope) {
-            Ok(_) => &self.counters.received,
-            Err(Unread::TooLarge { .. }) => &self.counters.received_too_large,
+            Ok(messages) => {
+                let messages = usize::try_from(messages).unwrap_or(usize::MAX);
+                self.intake.iter_mut().for_each(|it| it.take(messages));
+                &self.counters.received
+            }
+            Err(Unread::TooLarge { bytes, bytes_max }) => {
+                if !std::mem::replace(&mut self.told.received_too_large, true) {
+                    let link = self.config.name.as_str();
+                    tracing::warn!(
+                        link,
+                        bytes,
+                        bytes_max,
+                        %from,
+                        "LAN link received more than message_bytes_max and dropped it; \
+                         the metrics count it from now on"
+                    );
+                }
+                &self.counters.received_too_large
+            }
             Err(Unread::Malformed) => &self.counters.malformed,
             Err(Unread::Unknown) => &self.counters.unknown,
         };
@@ -242,6 +272,27 @@ impl LanTask {
         self.counters
             .gaps
             .store(self.link.gaps(), Ordering::Relaxed);
+    }
+
+    /// Whether more came than `received_per_second_max`: counted, and said once.
+    fn is_too_fast(&mut self, now: Timestamp) -> bool {
+        let per_second_max = self.config.received_per_second_max;
+        let intake = self
+            .intake
+            .get_or_insert_with(|| Pacer::of_messages(per_second_max, now));
+        if intake.wait_until(now).is_none() {
+            return false;
+        }
+        add(&self.counters.received_too_fast, 1);
+        if !std::mem::replace(&mut self.told.received_too_fast, true) {
+            tracing::warn!(
+                link = self.config.name,
+                per_second_max,
+                "LAN link receives more than received_per_second_max and drops the rest; \
+                 the metrics count it from now on"
+            );
+        }
+        true
     }
 
     /// Whether we sent it: from our sending port, at an address of this machine. The address is
@@ -273,8 +324,8 @@ impl LanTask {
         add(&counters.expired, taken.expired);
         let dropped = self.link.outbox().dropped();
         counters.dropped.store(dropped, Ordering::Relaxed);
-        if !self.has_told && taken.too_large + taken.unnamed + taken.unfit > 0 {
-            self.has_told = true;
+        if !self.told.unsendable && taken.too_large + taken.unnamed + taken.unfit > 0 {
+            self.told.unsendable = true;
             tracing::warn!(
                 link = self.config.name,
                 too_large = taken.too_large,

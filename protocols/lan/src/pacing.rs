@@ -38,6 +38,17 @@ impl Pacer {
         }
     }
 
+    /// A full bucket of messages: a second's worth may come at once. [`Pacer::take`] then takes a
+    /// number of messages. A rate of 0 is no limit.
+    #[must_use]
+    pub fn of_messages(per_second: u32, now: Timestamp) -> Self {
+        Self::new(
+            per_second.into(),
+            u64::from(per_second) / BURST_DATAGRAMS,
+            now,
+        )
+    }
+
     /// When the next datagram may leave, if not now. A bucket that is not empty lets a whole
     /// datagram go.
     pub fn wait_until(&mut self, now: Timestamp) -> Option<Timestamp> {
@@ -99,6 +110,19 @@ mod tests {
         let (at_once, all) = send(12_500_000, 1000);
         assert_eq!(at_once, 25);
         assert!((12_500..=12_540).contains(&all), "{all}");
+    }
+
+    #[test]
+    fn a_seconds_worth_of_messages_comes_at_once_and_then_the_rate() {
+        let mut pacer = Pacer::of_messages(600, START);
+        let mut come = |after_ms: u64| {
+            let now = START.plus_ms(after_ms);
+            let may_come = |pacer: &mut Pacer| pacer.wait_until(now).is_none();
+            (0..1000)
+                .take_while(|_| may_come(&mut pacer).then(|| pacer.take(1)).is_some())
+                .count()
+        };
+        assert_eq!((come(0), come(0), come(100)), (600, 0, 60));
     }
 
     #[test]

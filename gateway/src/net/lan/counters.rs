@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The numbers of one link, each since it was opened.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Datagrams that became messages.
+    /// Datagrams that were understood. One may be several messages, or a piece of one.
     pub received: AtomicU64,
     /// Datagrams that were given to the network.
     pub sent: AtomicU64,
     /// Datagrams larger than the link takes.
     pub received_too_large: AtomicU64,
+    /// Datagrams that came faster than the link takes them.
+    pub received_too_fast: AtomicU64,
     /// Messages larger than the link takes.
     pub sent_too_large: AtomicU64,
     /// Datagrams from senders outside `allow_sources`.

@@ -243,6 +243,27 @@ async fn what_is_too_large_is_counted_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn what_comes_faster_than_allowed_is_counted_and_the_rest_goes_on() {
+    let bus = Bus::new();
+    let config = config(11, "in", "received_per_second_max = 6");
+    let (station, task) = (Station::beside(&config), bus.open(&config));
+    let counters = task.counters();
+    with_link(task, async {
+        for _ in 0..10 {
+            station.send(b"value").await;
+        }
+        for _ in 0..6 {
+            assert_eq!(bus.hear().await.1, "value");
+        }
+        while count(&counters.received_too_fast) < 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(count(&counters.received), 6);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn senders_outside_the_allowed_ranges_are_refused() {
     let bus = Bus::new();
     let refusing = config(6, "in", "allow_sources = [\"10.77.0.0/24\"]");
