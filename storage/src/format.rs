@@ -10,7 +10,8 @@
 //! ^ position `base` in the log                             position `base + size` ^
 //!
 //! header page, 4096 bytes                       frame header, 32 bytes
-//!  0 crc32c   u32  over bytes 4..4096            0 crc32c u32  over records, then bytes 4..32
+//!  0 crc32c   u32  over bytes 4..4096            0 crc32c u32  over bytes 0..8 of each record,
+//!                                                             then bytes 4..32
 //!  4 version  u32  1                             4 len    u32  bytes of records, 8-aligned
 //!  8 magic    [u8; 8] "BUSBARJL"                 8 lsn    u64  position of this header
 //! 16 log      [u8; 16] same in all files        16 synced u64  positions below were synced
@@ -39,7 +40,8 @@
 //!   `base` was cut off by a recovery (or never used) and is no part of the log.
 //! * A seal (written when the log goes idle) and a close are frames without records: they only
 //!   carry `synced`. A gap holds zeros; `salvage` puts it where it could not read.
-//! * The record's own checksum is for reading by address; it includes the address.
+//! * The record's own checksum includes its address, for reading by address. The frame's covers
+//!   it instead of the body: no byte of a body is summed twice.
 
 use crate::lsn::{Lsn, u64_from, usize_from};
 
@@ -193,20 +195,24 @@ fn record_crc(body_crc: u32, len: u32, start: Lsn) -> u32 {
     crc32c::crc32c_append(crc, &start.0.to_le_bytes())
 }
 
-/// Appends one record to a frame being built; `start` is where it will lie in the log.
+/// Appends one record to a frame being built; `start` is where it will lie in the log. Returns
+/// `frame_crc`, that of the records before it, with this one.
 pub(crate) fn put_record(
-    frame: &mut Vec<u8>,
+    (frame, frame_crc): (&mut Vec<u8>, u32),
     start: Lsn,
     body_crc: u32,
     len: u32,
     parts: &[&[u8]],
-) {
+) -> u32 {
+    let before = frame.len();
     frame.extend_from_slice(&record_crc(body_crc, len, start).to_le_bytes());
     frame.extend_from_slice(&len.to_le_bytes());
+    let frame_crc = crc32c::crc32c_append(frame_crc, frame.get(before..).unwrap_or_default());
     for part in parts {
         frame.extend_from_slice(part);
     }
     frame.resize(frame.len().next_multiple_of(RECORD_ALIGN), 0);
+    frame_crc
 }
 
 /// The header of the record at `start`: length of its body and its checksum, not yet checked.
@@ -225,8 +231,8 @@ pub(crate) fn begin_frame(frame: &mut Vec<u8>) {
     frame.resize(FRAME_HEADER_BYTES, 0);
 }
 
-/// Finishes a frame begun by [`begin_frame`], just before it is written. `records_crc` is that of
-/// everything behind its header: it comes first so that it can grow with the frame, and the writer
+/// Finishes a frame begun by [`begin_frame`], just before it is written. `records_crc` is what
+/// [`put_record`] returned last: it comes first so that it can grow with the frame, and the writer
 /// need not look at the records again.
 pub(crate) fn seal_frame(
     frame: &mut [u8],
@@ -260,12 +266,35 @@ pub(crate) fn seal_frame(
     }
 }
 
-/// Whether a frame's checksum is that of its records and its header.
-fn frame_fits(frame: &[u8]) -> bool {
+/// The checksum of a frame of this kind over `records`, which begin at `first`, if each of them is
+/// what was appended there. What a gap holds is not looked at.
+pub(crate) fn records_crc(records: &[u8], first: Lsn, kind: FrameKind) -> Option<u32> {
+    let (mut crc, mut rest, mut start) = (0, records, first);
+    while !rest.is_empty() && kind != FrameKind::Gap {
+        let (len, record_crc) = record_header(rest)?;
+        let (header, body) = rest.split_at_checked(RECORD_HEADER_BYTES)?;
+        let (body, padding) = body.split_at_checked(len)?;
+        let bytes = record_bytes(len);
+        let mut padding = padding.get(..bytes - RECORD_HEADER_BYTES - len)?.iter();
+        if padding.any(|byte| *byte != 0) || !record_fits(body, record_crc, start) {
+            return None;
+        }
+        crc = crc32c::crc32c_append(crc, header);
+        rest = rest.get(bytes..)?;
+        start.0 += u64_from(bytes);
+    }
+    Some(crc)
+}
+
+/// Whether the frame at `position` is what was written there.
+fn frame_fits(frame: &[u8], position: u64, kind: FrameKind) -> bool {
     let header = frame.split_first_chunk::<FRAME_HEADER_BYTES>();
     header.is_some_and(|(header, records)| {
-        let crc = crc32c::crc32c_append(crc32c::crc32c(records), header.get(4..).unwrap_or(&[]));
-        u32_at(header, 0) == Some(crc)
+        let first = Lsn(position + u64_from(FRAME_HEADER_BYTES));
+        let records = records_crc(records, first, kind);
+        let whole =
+            records.map(|crc| crc32c::crc32c_append(crc, header.get(4..).unwrap_or_default()));
+        whole.is_some() && whole == u32_at(header, 0)
     })
 }
 
@@ -293,11 +322,12 @@ impl<'a> FrameView<'a> {
         }
         let len = usize_from(u64::from(u32_at(bytes, 4)?));
         let frame = bytes.get(..FRAME_HEADER_BYTES.checked_add(len)?)?;
-        if !frame_fits(frame) {
+        let kind = FrameKind::from_byte(*frame.get(28)?)?;
+        if !frame_fits(frame, position, kind) {
             return None;
         }
         Some(Self {
-            kind: FrameKind::from_byte(*frame.get(28)?)?,
+            kind,
             has_more: *frame.get(29)? == 1,
             goes_on: *frame.get(30)? == 1,
             synced: u64_at(frame, 16)?,
@@ -386,15 +416,14 @@ mod tests {
     fn frame(salt: u32) -> Vec<u8> {
         let mut frame = Vec::new();
         begin_frame(&mut frame);
-        put_record(
-            &mut frame,
+        let crc = put_record(
+            (&mut frame, 0),
             Lsn(12288 + 32),
             body_crc(&[b"ab", b"c"]),
             3,
             &[b"ab", b"c"],
         );
         let end = FrameKind::Records.into();
-        let crc = crc32c::crc32c(&frame[32..]);
         seal_frame(&mut frame, crc, Lsn(12288), Lsn(8000), salt, end);
         frame
     }
@@ -418,7 +447,7 @@ mod tests {
         assert_eq!(frame[4..16], *b"\x10\0\0\0\0\x30\0\0\0\0\0\0");
         assert_eq!(frame[16..32], *b"\x40\x1f\0\0\0\0\0\0\x05\0\0\0\x01\0\0\0");
         assert_eq!(frame[36..], *b"\x03\0\0\0abc\0\0\0\0\0");
-        let checked = [&frame[32..], &frame[4..32]].concat();
+        let checked = [&frame[32..40], &frame[4..32]].concat();
         assert_eq!(u32_at(&frame, 0), Some(crc32c::crc32c(&checked)));
         let record = [&b"abc\x03\0\0\0"[..], &(12288_u64 + 32).to_le_bytes()].concat();
         assert_eq!(u32_at(&frame, 32), Some(crc32c::crc32c(&record)));

@@ -14,8 +14,8 @@ use crate::checkpoint;
 use crate::error::Error;
 use crate::files::{Files, read_all};
 use crate::format::{
-    FRAME_HEADER_BYTES, FrameKind, FrameView, HEADER_PAGE_BYTES, LogId, SegmentHeader, seal_frame,
-    u32_at,
+    FRAME_HEADER_BYTES, FrameKind, FrameView, HEADER_PAGE_BYTES, LogId, SegmentHeader, records_crc,
+    seal_frame, u32_at,
 };
 use crate::lsn::{Lsn, u64_from, usize_from};
 use crate::pages::{PageHeader, inspect_page, page_bytes};
@@ -312,7 +312,11 @@ fn put_frame(out: &mut [u8], header: &SegmentHeader, start: u64, end: u64, kind:
         .get_mut(range)
         .filter(|frame| frame.len() >= FRAME_HEADER_BYTES)
     {
-        let crc = crc32c::crc32c(frame.get(FRAME_HEADER_BYTES..).unwrap_or_default());
+        let (first, records) = (
+            Lsn(start + u64_from(FRAME_HEADER_BYTES)),
+            frame.get(FRAME_HEADER_BYTES..).unwrap_or_default(),
+        );
+        let crc = records_crc(records, first, kind).unwrap_or_default();
         seal_frame(frame, crc, Lsn(start), Lsn::ZERO, header.salt, kind.into());
     }
 }

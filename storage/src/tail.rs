@@ -37,7 +37,7 @@ pub(crate) struct Frame {
     pub(crate) has_more: bool,
     pub(crate) records: u64,
     pub(crate) bytes: Vec<u8>,
-    /// Of the records in `bytes`.
+    /// Of the records in `bytes`: what [`format::put_record`] returned last.
     pub(crate) crc: u32,
 }
 
@@ -174,10 +174,8 @@ impl Tail {
         let Some(frame) = self.frames.last_mut() else {
             return Err(Refused::Failed);
         };
-        let before = frame.bytes.len();
-        format::put_record(&mut frame.bytes, start, body_crc, len_on_disk, parts);
-        let record = frame.bytes.get(before..).unwrap_or_default();
-        frame.crc = crc32c::crc32c_append(frame.crc, record);
+        let so_far = (&mut frame.bytes, frame.crc);
+        frame.crc = format::put_record(so_far, start, body_crc, len_on_disk, parts);
         frame.records += 1;
         self.end = frame.end();
         self.position = self.end;
