@@ -1,7 +1,7 @@
 //! Links on interfaces that change their address, vanish and come back, and behind a switch that
 //! forgets. Needs network namespaces, which a test makes by running itself once more under
 //! `unshare`. So these are run on request only (`cargo test -p gateway namespace -- --ignored`, as
-//! `.ci/run` does), and where namespaces are refused they fail.
+//! `conformance/run` does), and where namespaces are refused they fail.
 
 use std::process::Command;
 use std::sync::atomic::AtomicU64;
