@@ -111,9 +111,21 @@ class Peer:
         """The next message."""
         return json.loads(self._next(RECEIVE_TIMEOUT_S))
 
+    def is_silent(self, seconds: float) -> bool:
+        """Whether the peer says nothing for so long."""
+        try:
+            self._lines.get(timeout=seconds)
+        except queue.Empty:
+            return True
+        return False
+
     def say(self, topic: str, body: bytes) -> None:
         """Has the peer send a message."""
-        self._process.stdin.write(json.dumps({"topic": topic, "body": body.decode()}) + "\n")
+        self.order(topic=topic, body=body.decode())
+
+    def order(self, **words) -> None:
+        """Has the peer do something."""
+        self._process.stdin.write(json.dumps(words) + "\n")
         self._process.stdin.flush()
 
     def close(self) -> None:

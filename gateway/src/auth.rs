@@ -127,6 +127,15 @@ impl Authenticator {
         }
     }
 
+    /// Who a configured user is, for clients that cannot prove anything.
+    ///
+    /// # Errors
+    /// [`AuthError::BadCredentials`] if there is none of that name any more.
+    pub fn user(&self, name: &str) -> Result<Arc<Identity>, AuthError> {
+        let account = self.accounts.get(name).ok_or(AuthError::BadCredentials)?;
+        Ok(Arc::clone(&account.identity))
+    }
+
     /// Takes a step of SCRAM-SHA-256, which is quick: the slow part is the client's. `exchange` is
     /// what the step before left.
     ///

@@ -47,6 +47,8 @@ pub struct Conditions {
     pub shared: Arc<Shared>,
     /// Whether clients without credentials are let in.
     pub anonymous: Anonymous,
+    /// Who every client is, without being asked: of protocols that have no credentials.
+    pub user: Option<Arc<str>>,
     /// How long a client may take nothing of what waits for it; none is for ever.
     pub write_timeout: Option<Duration>,
 }
@@ -299,6 +301,12 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
         match self.front.poll_request() {
             None => {}
+            Some(Request::Authenticate(_)) if self.conditions.user.is_some() => {
+                let user = self.conditions.user.as_deref().unwrap_or_default();
+                let identity = shared.authenticator.load().user(user);
+                let answer = Response::Authenticated(identity);
+                self.answer = Some(Box::pin(std::future::ready(answer)));
+            }
             Some(Request::Authenticate(credentials)) => {
                 let anonymous = self.conditions.anonymous;
                 self.answer = Some(Box::pin(async move {

@@ -1,10 +1,12 @@
 //! The gateway as a whole: brings the core back from the journal, opens the listeners, runs until
 //! it is told to stop, and leaves everything safe.
 
+mod background;
+mod devices;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mqtt::Connection as MqttConnection;
@@ -19,11 +21,13 @@ use crate::clock::Clock;
 use crate::config::{Bind, Config, HttpListener, Listener, WebSocketListener};
 use crate::connection::{Conditions, drive};
 use crate::control;
+use crate::discovery;
 use crate::http;
 use crate::journal::{self, Journal, RecoverError};
 use crate::listener::{self, Admission, BindError};
 use crate::metrics::Connections;
 use crate::net::lan::{Counters, LanTask};
+use crate::net::mqtt_sn;
 use crate::net::stream::Stream;
 use crate::net::websocket;
 use crate::paging::{Bells, PageFiles, PageThreads};
@@ -31,14 +35,8 @@ use crate::settings;
 use crate::shutdown::Shutdown;
 use crate::system_topics;
 
-/// How often it is looked whether a checkpoint is due.
-const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
-
 /// The protocols whose connections are counted.
 const PROTOCOLS: [&str; 5] = ["amqp", "mqtt", "mqtt_ws", "resp", "http"];
-
-/// A checkpoint is due after this long, if anything was journalled.
-const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
 
 /// Everything that the gateway's tasks share.
 #[derive(Debug)]
@@ -63,6 +61,8 @@ pub struct Shared {
     pub resp: OnceLock<Arc<resp::Server>>,
     /// The numbers of each LAN link, by its name.
     pub lan_links: Vec<(String, Arc<Counters>)>,
+    /// The numbers of each MQTT-SN gateway, by its name.
+    pub mqtt_sn: Vec<(String, Arc<mqtt_sn::Counters>)>,
 }
 
 impl Shared {
@@ -88,6 +88,17 @@ pub enum StartError {
     /// What the journal holds cannot be served.
     #[error("cannot recover what the journal holds")]
     Recover(#[from] RecoverError),
+    /// The listeners cannot be announced.
+    #[error("cannot announce the listeners on the network")]
+    Discovery(#[from] mdns_sd::Error),
+    /// An MQTT-SN gateway cannot be opened.
+    #[error("cannot open the MQTT-SN gateway \"{gateway}\"")]
+    MqttSn {
+        /// Its name.
+        gateway: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A LAN link cannot be opened.
     #[error("cannot open the LAN link \"{link}\"")]
     Lan {
@@ -154,6 +165,11 @@ impl Gateway {
             mqtt: Arc::default(),
             resp: OnceLock::new(),
             lan_links: lan_links.collect(),
+            mqtt_sn: config
+                .mqtt_sn
+                .iter()
+                .map(|gateway| (gateway.name.clone(), Arc::default()))
+                .collect(),
             broker,
             authenticator: ArcSwap::from_pointee(Authenticator::new(config)?),
             journal,
@@ -170,7 +186,11 @@ impl Gateway {
             failed,
             addresses: Vec::new(),
         };
-        if let Err(error) = gateway.listen(config) {
+        let listening = gateway.listen(config).and_then(|()| {
+            let (shared, addresses) = (&gateway.shared, &gateway.addresses);
+            Ok(discovery::announce(&config.discovery, addresses, shared)?)
+        });
+        if let Err(error) = listening {
             gateway.shared.shutdown.token().cancel();
             return Err(error);
         }
@@ -277,6 +297,7 @@ impl Gateway {
                 resp::Connection::new(broker, server, id, peer, shared.clock.now())
             },
         )?;
+        self.serve_mqtt_sn(config)?;
         self.watch(&listeners.http)
     }
 
@@ -374,6 +395,7 @@ impl Gateway {
             let conditions = Conditions {
                 shared: Arc::clone(&self.shared),
                 anonymous,
+                user: None,
                 write_timeout: Some(config.write_timeout).filter(|it| !it.is_zero()),
             };
             let (shared, serve) = (Arc::clone(&self.shared), serve.clone());
@@ -423,67 +445,6 @@ impl Gateway {
             let running = link.run(move || clock.now(), stop);
             self.shared.shutdown.spawn("lan", running);
         }
-    }
-
-    /// Sleeps until the core has something to do, which for an idle core is never.
-    fn run_timers(&self, earlier: Arc<Notify>) {
-        let shared = Arc::clone(&self.shared);
-        self.shared.shutdown.spawn("timers", async move {
-            let stop = shared.shutdown.token().clone();
-            loop {
-                let due = async {
-                    match shared.broker.poll_timeout() {
-                        Some(at) => tokio::time::sleep_until(shared.clock.instant_of(at)).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = earlier.notified() => {}
-                    () = due => shared.broker.handle_timeout(shared.clock.now()),
-                }
-            }
-        });
-    }
-
-    /// Writes a checkpoint when so much was written that a start would take long, and after a
-    /// while if anything happened.
-    fn run_checkpoints(&self) {
-        let shared = Arc::clone(&self.shared);
-        let journal = Arc::clone(&shared.journal);
-        let window_bytes = self.window_bytes;
-        self.shared.shutdown.spawn("checkpoints", async move {
-            let stop = shared.shutdown.token().clone();
-            let (mut last_end, mut last_at) = (journal.end(), shared.clock.uptime());
-            while stop
-                .run_until_cancelled(tokio::time::sleep(CHECKPOINT_PERIOD))
-                .await
-                .is_some()
-            {
-                let written = journal.end().0 - last_end.0;
-                let age = shared.clock.uptime().saturating_sub(last_at);
-                // A disk that is low needs what was settled back soon.
-                let is_low = journal.log().health() != Health::Ok;
-                let is_due = written >= journal.checkpoint_interval_bytes(window_bytes)
-                    || age >= CHECKPOINT_AGE
-                    || is_low;
-                let has_news = written > 0 || (is_low && journal.owes_space());
-                if !has_news || !is_due {
-                    continue;
-                }
-                let (broker, log) = (Arc::clone(&shared.broker), Arc::clone(&journal));
-                let write = move || journal::checkpoint(&broker, &log, window_bytes);
-                last_at = shared.clock.uptime();
-                last_end = match tokio::task::spawn_blocking(write).await {
-                    Ok(Ok(counted_from)) => counted_from,
-                    Ok(Err(failure)) => {
-                        journal::log_checkpoint_failure(&failure);
-                        journal.end()
-                    }
-                    Err(_) => journal.end(),
-                };
-            }
-        });
     }
 }
 

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod control;
+pub mod discovery;
 pub mod gateway;
 pub mod http;
 pub mod journal;

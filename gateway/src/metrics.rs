@@ -3,6 +3,7 @@
 //!
 //! Labels are bounded by the configuration (protocol, virtual host, link): no client can add one.
 
+mod mqtt_sn;
 mod storage;
 
 use std::fmt;
@@ -82,6 +83,7 @@ impl Snapshot {
                 .flat_map(|server| resp(server)),
         );
         numbers.extend(lan(shared));
+        numbers.extend(mqtt_sn::families(shared));
         numbers.extend(losses(shared));
         numbers.push(Family {
             name: "password_checks",

@@ -9,7 +9,7 @@ use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
 use routing::{Glob, Name, OutboxLimits, Policies, RetainedLimits};
 
-use crate::config::{self, Config, LanLink, Listener, Policy, SyncPolicy, WhenFull};
+use crate::config::{self, Config, LanLink, Listener, MqttSnGateway, Policy, SyncPolicy, WhenFull};
 use crate::net::websocket::Terms;
 
 /// The core's settings.
@@ -236,6 +236,49 @@ pub fn lan(link: &LanLink) -> lan::Settings {
             items_max: count(link.waiting_max),
             ..defaults.waiting
         },
+    }
+}
+
+/// QoS 1 and 2 messages that may be on their way from or to one MQTT-SN device. MQTT-SN 1.2 §6.12
+/// asks devices for one at a time.
+const SN_INFLIGHT_MAX: u16 = 16;
+
+/// What an MQTT-SN gateway is told.
+#[must_use]
+pub fn mqtt_sn(gateway: &MqttSnGateway, seed: u64) -> lan::sn::Settings {
+    lan::sn::Settings {
+        gateway: gateway.gateway_id,
+        advertise_ms: match gateway.group.or(gateway.broadcast) {
+            Some(_) => ms(gateway.advertise_interval),
+            None => 0,
+        },
+        topics: Arc::new(TopicMap::new(gateway.topics.clone())),
+        clients_max: count(gateway.clients_max),
+        topics_max: gateway.client_topics_max.into(),
+        waiting_max: count(gateway.waiting_max),
+        inflight_max: SN_INFLIGHT_MAX.into(),
+        datagram_bytes_max: bytes(gateway.datagram_bytes_max),
+        retry_ms: ms(gateway.retry_interval),
+        retries_max: gateway.retries_max,
+        keep_alive_max_ms: ms(gateway.keep_alive_max),
+        seed,
+    }
+}
+
+/// What the MQTT connections of its devices are told: the limits of `[mqtt]`, but for those that
+/// the gateway keeps itself.
+#[must_use]
+pub fn mqtt_of_sn(
+    config: &Config,
+    gateway: &MqttSnGateway,
+    counters: &Arc<mqtt::Counters>,
+) -> mqtt::Settings {
+    let settings = mqtt(config, &config.listeners.mqtt, counters);
+    mqtt::Settings {
+        vhost: Some(Name::from(gateway.vhost.as_str())),
+        receive_max: settings.receive_max.max(SN_INFLIGHT_MAX),
+        keep_alive_max_secs: 0,
+        ..settings
     }
 }
 

@@ -9,6 +9,7 @@ mod durability;
 mod load;
 mod many;
 mod mqtt;
+mod mqtt_sn;
 mod reload;
 mod requirements;
 mod shutdown;

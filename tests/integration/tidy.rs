@@ -21,7 +21,9 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("storage", &[]),
     (
         "tests",
-        &["amqp", "gateway", "mqtt", "resp", "routing", "storage"],
+        &[
+            "amqp", "gateway", "lan", "mqtt", "resp", "routing", "storage",
+        ],
     ),
 ];
 

@@ -12,8 +12,10 @@ use routing::TopicFilter;
 
 use super::section::Section;
 pub use address::SourceRange;
-use address::{read_broadcast, read_group, read_interface, read_source};
+use address::read_source;
+pub(super) use address::{read_broadcast, read_group, read_interface};
 use topics::read_topic;
+pub(super) use topics::read_topic_name;
 
 /// One LAN link: an interface, an address and what flows between it and the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,12 @@
 
 mod amqp;
 mod diagnostic;
+mod discovery;
 mod document;
 mod lan;
 mod listeners;
 mod mqtt;
+mod mqtt_sn;
 mod policies;
 mod resp;
 mod rules;
@@ -35,9 +37,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 pub use amqp::Amqp;
 pub use diagnostic::Invalid;
+pub use discovery::Discovery;
 pub use lan::{Codec, Destination, Direction, Interface, LanLink, SourceRange};
 pub use listeners::{Bind, HttpListener, Listener, Listeners, WebSocketListener};
 pub use mqtt::Mqtt;
+pub use mqtt_sn::MqttSnGateway;
 pub use policies::{Definition, Policy};
 pub use resp::{Resp, Subscribers, WhenFull};
 pub use storage::{Storage, SyncPolicy};
@@ -73,6 +77,10 @@ pub struct Config {
     pub operator_policies: Vec<Policy>,
     /// The LAN links, `[[lan]]`.
     pub lan: Vec<LanLink>,
+    /// The gateways for MQTT-SN devices, `[[mqtt_sn]]`.
+    pub mqtt_sn: Vec<MqttSnGateway>,
+    /// How the gateway is found, `[discovery]`.
+    pub discovery: Discovery,
     /// What is logged, `[log]`.
     pub log: Log,
     /// How the gateway stops, `[shutdown]`.
@@ -95,6 +103,8 @@ impl Default for Config {
             policies: Vec::new(),
             operator_policies: Vec::new(),
             lan: Vec::new(),
+            mqtt_sn: Vec::new(),
+            discovery: Discovery::default(),
             log: Log::default(),
             shutdown: Shutdown::default(),
         }
@@ -243,6 +253,8 @@ impl Config {
             ("[storage]", self.storage == other.storage),
             ("[[vhosts]]", self.vhosts == other.vhosts),
             ("[[lan]]", self.lan == other.lan),
+            ("[[mqtt_sn]]", self.mqtt_sn == other.mqtt_sn),
+            ("[discovery]", self.discovery == other.discovery),
             ("[log]", self.log == other.log),
             ("[shutdown]", self.shutdown == other.shutdown),
         ];
@@ -269,6 +281,10 @@ impl Config {
                 .tables("operator_policies", Policy::read_operators)
                 .unwrap_or_default(),
             lan: root.tables("lan", LanLink::read).unwrap_or_default(),
+            mqtt_sn: root
+                .tables("mqtt_sn", MqttSnGateway::read)
+                .unwrap_or_default(),
+            discovery: root.table("discovery", Discovery::read),
             log: root.table("log", Log::read),
             shutdown: root.table("shutdown", Shutdown::read),
         }

@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config, document: &Document, reader: &Reader<'_>) {
     if !document.is_partial() {
         rules.check_vhosts();
         rules.check_anonymous_user();
+        rules.check_device_users();
         rules.check_open_listeners();
     }
 }
@@ -61,6 +62,8 @@ impl Rules<'_> {
         );
         self.check_names("user", "users", config.users.iter().map(|user| &user.name));
         self.check_names("LAN link", "lan", config.lan.iter().map(|link| &link.name));
+        let names = config.mqtt_sn.iter().map(|gateway| &gateway.name);
+        self.check_names("MQTT-SN gateway", "mqtt_sn", names);
         let names = config.policies.iter().map(|policy| &policy.name);
         self.check_names("policy", "policies", names);
         let names = config.operator_policies.iter().map(|policy| &policy.name);
@@ -210,6 +213,9 @@ impl Rules<'_> {
         for (index, link) in config.lan.iter().enumerate() {
             self.check_vhost(&link.vhost, &format!("lan.{index}.vhost"));
         }
+        for (index, gateway) in config.mqtt_sn.iter().enumerate() {
+            self.check_vhost(&gateway.vhost, &format!("mqtt_sn.{index}.vhost"));
+        }
     }
 
     fn check_vhost(&self, name: &str, path: &str) {
@@ -226,6 +232,19 @@ impl Rules<'_> {
         let diagnostic = Diagnostic::new(title, self.at(path).or_else(|| self.at("vhosts")), right);
         let help = format!("{path} names it; declared: {}", names.join(", "));
         self.reader.report(diagnostic.help(help));
+    }
+
+    fn check_device_users(&self) {
+        for (index, gateway) in self.config.mqtt_sn.iter().enumerate() {
+            let name = &gateway.user;
+            // One that is missing is reported where it is read.
+            let is_named = !name.is_empty();
+            if is_named && !self.config.users.iter().any(|user| user.name == *name) {
+                let title = format!("there is no user `{name}` for MQTT-SN devices");
+                let path = format!("mqtt_sn.{index}.user");
+                self.report(title, &path, "must be declared as [[users]]");
+            }
+        }
     }
 
     /// Only who asks for anonymous clients from elsewhere, or names their user, must have that

@@ -2,11 +2,13 @@
 //! sockets and no clock; the sockets are in `gateway/src/net/lan`.
 //!
 //! `wire` holds the codecs, `template` and `topics` say which topic is called what, `connection` is
-//! the link, `pacing` how fast it sends, `translate` the only bridge to the core's words.
+//! the link, [`sn`] a gateway for MQTT-SN clients, `pacing` how fast it sends, `translate` the only
+//! bridge to the core's words.
 
 mod connection;
 mod pacing;
 mod settings;
+pub mod sn;
 mod template;
 mod topics;
 mod translate;

@@ -6,11 +6,13 @@
 //! A target takes any bytes, must not panic, and asserts what must hold for all of them.
 
 mod connections;
+mod datagrams;
 mod frames;
 mod packets;
 mod requests;
 
 pub use connections::{IDENTITY, amqp_connection, mqtt_connection, resp_connection};
+pub use datagrams::{lan_lcm, lan_mqtt_sn, lan_raw, lan_uadp, mqtt_sn_gateway};
 pub use frames::amqp_frames;
 pub use packets::mqtt_packets;
 pub use requests::resp_requests;
@@ -22,8 +24,13 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("amqp_connection", amqp_connection),
     ("amqp_frames", amqp_frames),
+    ("lan_lcm", lan_lcm),
+    ("lan_mqtt_sn", lan_mqtt_sn),
+    ("lan_raw", lan_raw),
+    ("lan_uadp", lan_uadp),
     ("mqtt_connection", mqtt_connection),
     ("mqtt_packets", mqtt_packets),
+    ("mqtt_sn_gateway", mqtt_sn_gateway),
     ("resp_connection", resp_connection),
     ("resp_requests", resp_requests),
 ];

@@ -64,7 +64,7 @@ const fn low(mask: u128) -> u32 {
     mask as u32
 }
 
-pub(super) fn read_interface(text: &str) -> Result<Interface, String> {
+pub(crate) fn read_interface(text: &str) -> Result<Interface, String> {
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => {
             Err("must name one interface, such as \"eth0\" or \"10.77.0.1\"".to_owned())
@@ -76,7 +76,7 @@ pub(super) fn read_interface(text: &str) -> Result<Interface, String> {
     }
 }
 
-pub(super) fn read_group(text: &str) -> Result<Option<Destination>, String> {
+pub(crate) fn read_group(text: &str) -> Result<Option<Destination>, String> {
     let wrong =
         || Err("must be a multicast address, such as \"239.192.0.1\" or \"ff15::1\"".to_owned());
     match text.parse::<IpAddr>() {
@@ -94,7 +94,7 @@ pub(super) fn read_group(text: &str) -> Result<Option<Destination>, String> {
     }
 }
 
-pub(super) fn read_broadcast(text: &str) -> Result<Option<Destination>, String> {
+pub(crate) fn read_broadcast(text: &str) -> Result<Option<Destination>, String> {
     match text.parse::<Ipv4Addr>() {
         Ok(address) if !address.is_multicast() && !address.is_unspecified() => {
             Ok(Some(Destination::Broadcast(address.into())))

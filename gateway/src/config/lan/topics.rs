@@ -9,14 +9,19 @@ use crate::config::section::Section;
 /// Fields of one data set: more than fit a datagram.
 const FIELDS_MAX: usize = 1000;
 
-pub(super) fn read_topic(section: &mut Section<'_>) -> MappedTopic {
-    section.require("topic", "\"plant/line1/temp\"");
-    let topic = section.parsed("topic", "a topic", Bytes::new(), |text| {
+/// A topic that messages can have.
+pub(crate) fn read_topic_name(section: &mut Section<'_>) -> Bytes {
+    section.parsed("topic", "a topic", Bytes::new(), |text| {
         let address = Address::new(text.to_owned().into());
         let right = "must be an MQTT topic without wildcards";
         let topic = address.is_topic().then(|| address.as_bytes().clone());
         topic.ok_or_else(|| right.to_owned())
-    });
+    })
+}
+
+pub(crate) fn read_topic(section: &mut Section<'_>) -> MappedTopic {
+    section.require("topic", "\"plant/line1/temp\"");
+    let topic = read_topic_name(section);
     let id = section.integer("id", 1..=u16::MAX, 1);
     let id = section.has("id").then_some(id);
     let channel = section.parsed("channel", "a channel", None, |text| {

@@ -3,6 +3,7 @@
 mod faults;
 mod files;
 mod lan;
+mod mqtt_sn;
 mod robustness;
 
 use super::{Config, Overlay};

@@ -17,6 +17,13 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    /// All that is left, which then is nothing.
+    pub(crate) const fn take_rest(&mut self) -> &'a [u8] {
+        let rest = self.rest;
+        self.rest = &[];
+        rest
+    }
+
     pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;

@@ -40,6 +40,17 @@ impl Utf8String {
     }
 }
 
+impl TryFrom<Bytes> for Utf8String {
+    type Error = Malformed;
+
+    /// # Errors
+    /// [`Malformed::Utf8`] and what else [`check`] finds.
+    fn try_from(bytes: Bytes) -> Result<Self, Malformed> {
+        check(&bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
 /// Checks a string as MQTT wants it.
 ///
 /// # Errors

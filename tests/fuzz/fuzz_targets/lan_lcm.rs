@@ -1,0 +1,5 @@
+//! Datagrams of anybody at a LAN link of the codec `lcm`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tests::fuzz::lan_lcm(data));
