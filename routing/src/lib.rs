@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod frontend;
 pub mod ids;
 pub mod journal;
+mod live;
 pub mod message;
 pub mod name;
 pub mod outbox;

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Matched, Source};
 use crate::ids::ConnectionId;
+use crate::message::Message;
 use crate::queue::Queue;
 use crate::sync::{Mutex, Rank};
 
@@ -192,7 +193,7 @@ impl Outbox {
             matches!(
                 item,
                 Item::Delivery(Delivery {
-                    source: crate::Source::Queue(_),
+                    source: Source::Queue(_),
                     ..
                 })
             )
@@ -266,16 +267,40 @@ impl Outbox {
         if state.owner.is_none() || state.overflowed {
             return false;
         }
-        let has_room = state.has_room(delivery.message.cost_bytes());
-        let accepted = has_room || state.make_room(delivery.message.cost_bytes());
-        if accepted {
-            state.put(delivery);
-        }
-        if !has_room && state.limits.overflow == Overflow::HoldPublisher {
-            wakes.full = Some(Arc::clone(self));
+        let (accepted, has_room) = state.admit(delivery);
+        if state.limits.overflow == Overflow::HoldPublisher {
+            wakes.may_hold = true;
+            if !has_room {
+                wakes.full = Some(Arc::clone(self));
+            }
         }
         self.stir(state, wakes);
         accepted
+    }
+
+    /// [`Outbox::push`] of several messages that matched the same; returns how many were dropped,
+    /// none when there is no owner.
+    pub(crate) fn push_all(
+        self: &Arc<Self>,
+        messages: &[Arc<Message>],
+        matched: &Arc<Matched>,
+        wakes: &mut Wakes,
+    ) -> u64 {
+        let mut state = self.state.lock();
+        if state.owner.is_none() {
+            return 0;
+        }
+        let mut dropped = 0;
+        for message in messages {
+            let is_taken = !state.overflowed && {
+                let source = Source::Subscription(Arc::clone(matched));
+                let message = Arc::clone(message);
+                state.admit(Delivery { message, source }).0
+            };
+            dropped += u64::from(!is_taken);
+        }
+        self.stir(state, wakes);
+        dropped
     }
 
     /// Puts a queue's message in, if there is an owner and room. Otherwise gives it back, and the
@@ -289,7 +314,7 @@ impl Outbox {
             return Err(delivery);
         }
         if !state.has_room(delivery.message.cost_bytes()) {
-            if let crate::delivery::Source::Queue(from) = &delivery.source {
+            if let Source::Queue(from) = &delivery.source {
                 state.starve(&from.queue);
             }
             return Err(delivery);
@@ -412,7 +437,7 @@ impl State {
             matches!(
                 item,
                 Item::Delivery(Delivery {
-                    source: crate::Source::Subscription(_),
+                    source: Source::Subscription(_),
                     ..
                 })
             )
@@ -426,6 +451,18 @@ impl State {
             self.bytes -= delivery.message.cost_bytes();
         }
         oldest.is_some()
+    }
+
+    /// Puts a live subscription's message in, if there is room or can be made; returns whether it
+    /// was, and whether there was room.
+    fn admit(&mut self, delivery: Delivery) -> (bool, bool) {
+        let bytes = delivery.message.cost_bytes();
+        let has_room = self.has_room(bytes);
+        let accepted = has_room || self.make_room(bytes);
+        if accepted {
+            self.put(delivery);
+        }
+        (accepted, has_room)
     }
 
     fn put(&mut self, delivery: Delivery) {
@@ -475,6 +512,8 @@ pub struct Wakes {
     outboxes: Vec<Arc<Outbox>>,
     /// One that was full, and whose publishers are to be held up.
     full: Option<Arc<Outbox>>,
+    /// A live message went to one that holds its publishers up when it is full.
+    pub(crate) may_hold: bool,
 }
 
 impl Wakes {

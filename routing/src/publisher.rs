@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::address::Address;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::live::LiveRun;
 use crate::message::Message;
 use crate::outbox::{Outbox, Wakes};
 use crate::queue::Enqueue;
@@ -55,6 +56,7 @@ pub struct Publisher {
     entries: usize,
     /// Whom to wake; [`Publisher::flush`] does.
     pub wakes: Wakes,
+    run: LiveRun,
     /// A receiver that could not keep up with what was published here.
     held_by: Option<Arc<Outbox>>,
 }
@@ -69,6 +71,7 @@ impl Publisher {
             by_exchange: HashMap::default(),
             entries: 0,
             wakes: Wakes::default(),
+            run: LiveRun::default(),
             held_by: None,
         }
     }
@@ -102,13 +105,26 @@ impl Publisher {
 
     /// Hands a message to everybody who receives it. It was built for `to`.
     pub fn publish(&mut self, now: Timestamp, to: &Resolved, message: &Arc<Message>) -> Published {
-        let mut enqueue = Enqueue::new(&mut self.wakes);
         let cached = to.route.get_or_init(|| {
             let found = self.vhost.route(&to.exchange, &to.address, message);
             found.is_reusable.then(|| Arc::new(found.route))
         });
+        let continued = cached.as_ref();
+        if let Some(published) = continued.and_then(|route| self.run.join(route, message)) {
+            return published;
+        }
+        self.end_run();
+        self.wakes.may_hold = false;
+        let mut enqueue = Enqueue::new(&mut self.wakes);
         let mut published = match cached {
-            Some(route) => route.deliver(now, message, &mut enqueue),
+            Some(route) => {
+                let published = route.deliver(now, message, &mut enqueue);
+                // Who has to stop for a full receiver has to know with each message.
+                if !self.wakes.may_hold {
+                    self.run.begin(route, message, published);
+                }
+                published
+            }
             None => {
                 let found = self.vhost.route(&to.exchange, &to.address, message);
                 found.route.deliver(now, message, &mut enqueue)
@@ -129,6 +145,7 @@ impl Publisher {
         to: &[Arc<Resolved>],
         message: &Arc<Message>,
     ) -> Published {
+        self.end_run();
         let mut route = Route::default();
         for to in to {
             route.merge(self.vhost.route(&to.exchange, &to.address, message).route);
@@ -141,8 +158,16 @@ impl Publisher {
         published
     }
 
+    /// Hands over what still waits to go along with the message before it: call it before anything
+    /// else that the same client asks for, so that all happens in the client's order.
+    pub fn end_run(&mut self) {
+        let refused = self.run.end(&mut self.wakes);
+        self.vhost.core().counters.refused(refused);
+    }
+
     /// Wakes everybody who got something: call it once per batch.
     pub fn flush(&mut self) {
+        self.end_run();
         self.wakes.wake_all();
         if let Some(full) = self.wakes.take_full() {
             self.held_by = Some(full);
@@ -216,5 +241,12 @@ impl Publisher {
             }
             _ => None,
         }
+    }
+}
+
+impl Drop for Publisher {
+    /// What was published is handed over, however the connection ends.
+    fn drop(&mut self) {
+        self.flush();
     }
 }

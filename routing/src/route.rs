@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::delay::Delays;
 use crate::delivery::Matched;
 use crate::message::Message;
+use crate::outbox::Wakes;
 use crate::queue::{self, Enqueue, Enqueued, Queue};
 use crate::shared::SharedGroup;
 use crate::subscriber::Subscriber;
@@ -102,6 +103,32 @@ impl Route {
         published
     }
 
+    /// Whether this message goes to live subscriptions and nowhere else, whole.
+    pub(crate) fn is_live_for(&self, message: &Message) -> bool {
+        let is_live = |target: &Target| {
+            let matched = target.matched_for(message);
+            matched.is_some_and(|matched| target.subscriber.takes_live(message, matched))
+        };
+        self.queues.is_empty()
+            && self.groups.is_empty()
+            && self.delays.is_empty()
+            && self.targets.iter().all(is_live)
+    }
+
+    /// Hands messages over for which [`Route::is_live_for`] holds, all of the same publisher and
+    /// QoS; returns how many deliveries slow subscribers refused.
+    pub(crate) fn hand_over_live(&self, messages: &[Arc<Message>], wakes: &mut Wakes) -> u64 {
+        let Some(first) = messages.first() else {
+            return 0;
+        };
+        let targets = self.targets.iter();
+        let refused = targets.filter_map(|target| {
+            let matched = target.matched_for(first)?;
+            Some(target.subscriber.outbox.push_all(messages, matched, wakes))
+        });
+        refused.sum()
+    }
+
     /// [`Route::deliver`], but for the dead letters, which wait in `enqueue`.
     pub(crate) fn hand_over(
         &self,
@@ -166,9 +193,7 @@ impl Target {
 mod tests {
     use super::*;
     use crate::message::Origin;
-    use crate::{
-        Address, Broker, MessageBuilder, Outbox, SubscriberId, SubscriptionOptions, Wakes,
-    };
+    use crate::{Address, Broker, MessageBuilder, Outbox, SubscriberId, SubscriptionOptions};
 
     static ORIGIN: Origin = Origin {
         tag: 0,

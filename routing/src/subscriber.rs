@@ -42,12 +42,7 @@ impl Subscriber {
         matched: &Arc<Matched>,
         enqueue: &mut Enqueue<'_>,
     ) -> Enqueued {
-        // A Redis subscriber that has a queue is one that is to miss nothing.
-        let is_kept = matches!(**matched, Matched::Channel | Matched::Glob(_));
-        let qos = match is_kept && self.queue.is_some() {
-            true => message.qos.max(QoS::AtLeastOnce),
-            false => matched.qos().min(message.qos),
-        };
+        let qos = self.qos_of(message, matched);
         match &self.queue {
             Some(queue) if qos > QoS::AtMostOnce => {
                 queue.enqueue(now, message, qos, Some(matched), enqueue)
@@ -55,6 +50,21 @@ impl Subscriber {
             _ if self.push(message, matched, enqueue.wakes) => Enqueued::Accepted,
             _ if self.outbox.owner().is_some() => Enqueued::Rejected,
             _ => Enqueued::Gone,
+        }
+    }
+
+    /// Whether a message goes straight to the outbox.
+    pub(crate) fn takes_live(&self, message: &Message, matched: &Matched) -> bool {
+        self.queue.is_none() || self.qos_of(message, matched) == QoS::AtMostOnce
+    }
+
+    /// The guarantee for a message here.
+    fn qos_of(&self, message: &Message, matched: &Matched) -> QoS {
+        // A Redis subscriber that has a queue is one that is to miss nothing.
+        let is_kept = matches!(matched, Matched::Channel | Matched::Glob(_));
+        match is_kept && self.queue.is_some() {
+            true => message.qos.max(QoS::AtLeastOnce),
+            false => matched.qos().min(message.qos),
         }
     }
 

@@ -164,6 +164,9 @@ impl Open {
         out: &mut OutBuf,
     ) -> Result<Next, Error> {
         self.tally.count(Count::PacketsIn, 1);
+        if !matches!(packet, Packet::Publish(_)) {
+            self.publisher.end_run();
+        }
         match packet {
             Packet::Publish(publish) => self.handle_publish(now, &publish, out)?,
             Packet::Pubrel(ack) => self.handle_pubrel(ack, out),

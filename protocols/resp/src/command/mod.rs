@@ -98,6 +98,10 @@ impl Call<'_> {
                 return Ok(());
             }
         }
+        // A subscriber's own messages have their place among its replies.
+        if spec.name != "publish" || self.session.is_subscribed() {
+            self.session.end_run();
+        }
         let result = (spec.run)(self, request);
         let is_shown = !self.server.monitors.is_empty() && !spec.flags.has(Flags::ADMIN);
         if is_shown && result.is_ok() {

@@ -121,6 +121,7 @@ pub(super) fn exec(call: &mut Call<'_>, _: &Request) -> Result<(), Error> {
             error.write(&mut call.reply);
         }
     }
+    call.session.end_run();
     call.session.is_executing = false;
     Ok(())
 }

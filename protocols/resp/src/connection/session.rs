@@ -319,6 +319,13 @@ impl Session {
         login.bus.subscribe(&self.subscriptions.filters());
     }
 
+    /// Hands over what is published, before anything else is done.
+    pub(crate) fn end_run(&mut self) {
+        if let Some(login) = &mut self.login {
+            login.bus.end_run();
+        }
+    }
+
     /// Wakes those who got something in this batch.
     pub(crate) fn flush(&mut self) {
         if let Some(login) = &mut self.login {

@@ -166,6 +166,11 @@ impl Bus {
         builder
     }
 
+    /// Hands over what is published, before anything else is done.
+    pub(crate) fn end_run(&mut self) {
+        self.publisher.end_run();
+    }
+
     /// Wakes the receivers of this batch.
     pub(crate) fn flush(&mut self) {
         self.publisher.flush();

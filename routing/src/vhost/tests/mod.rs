@@ -4,6 +4,7 @@ mod paging;
 mod policies;
 mod queues;
 mod recovery;
+mod runs;
 mod sessions;
 
 use std::collections::VecDeque;
