@@ -26,7 +26,7 @@ use crate::http;
 use crate::journal::{self, Journal, RecoverError};
 use crate::listener::{self, Admission, BindError};
 use crate::metrics::Connections;
-use crate::net::lan::{Counters, LanTask};
+use crate::net::lan::{Counters, Identity, LanTask};
 use crate::net::mqtt_sn;
 use crate::net::stream::Stream;
 use crate::net::websocket;
@@ -498,10 +498,18 @@ fn new_broker(
 
 fn open_lan_links(config: &Config, broker: &Broker) -> Result<Vec<(String, LanTask)>, StartError> {
     let mut links = Vec::new();
+    let mut identity = None;
     for link in &config.lan {
         if let Some(vhost) = broker.vhost(&link.vhost) {
             let name = link.name.clone();
-            let opened = LanTask::open(link.clone(), Arc::clone(vhost));
+            let known = match identity.take() {
+                Some(identity) => Ok(identity),
+                None => Identity::next(&config.storage.data_dir),
+            };
+            let opened = known.and_then(|known| {
+                let known = identity.insert(known);
+                LanTask::open(link.clone(), Arc::clone(vhost), known)
+            });
             let opened = opened.map_err(|source| StartError::Lan {
                 link: name.clone(),
                 source,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::LanCommand;
 use crate::clock::Clock;
 use crate::config::{Config, Direction, LanLink, LoadError};
-use crate::net::lan::LanTask;
+use crate::net::lan::{Identity, LanTask};
 
 /// Why nothing is printed.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ async fn listen(link: LanLink, count: u64, out: &mut impl Write) -> io::Result<(
     if let Ok(all) = TopicFilter::parse(Bytes::from_static(b"#")) {
         vhost.subscribe_filter(&subscriber, &all, SubscriptionOptions::default());
     }
-    let task = LanTask::open(link, Arc::clone(vhost))?;
+    let task = LanTask::open(link, Arc::clone(vhost), &Identity::random()?)?;
     let (clock, stop) = (Clock::start(), CancellationToken::new());
     let print = print_each(&outbox, id, count, out);
     // The link's task ends with the token, which nobody but this function has.

@@ -16,6 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::gateway::Shared;
+use crate::net::lan::Counters;
 
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -83,6 +84,7 @@ impl Snapshot {
                 .flat_map(|server| resp(server)),
         );
         numbers.extend(lan(shared));
+        numbers.extend(reliable_lan(shared));
         numbers.extend(mqtt_sn::families(shared));
         numbers.extend(losses(shared));
         numbers.push(Family {
@@ -260,6 +262,33 @@ fn resp(server: &resp::Server) -> Vec<Family> {
     ]
 }
 
+/// The name of a family, what it counts, and where that stands.
+type Counted = (&'static str, &'static str, fn(&Counters) -> &AtomicU64);
+
+const RELIABLE: [Counted; 5] = [
+    (
+        "lan_missing",
+        "Datagrams found missing when later ones came",
+        |it| &it.missing,
+    ),
+    (
+        "lan_naks_sent",
+        "Requests for missing datagrams, sent",
+        |it| &it.naks_sent,
+    ),
+    (
+        "lan_naks_received",
+        "Requests for missing datagrams, received",
+        |it| &it.naks_received,
+    ),
+    ("lan_repairs", "Datagrams sent again", |it| &it.repairs),
+    (
+        "lan_gone",
+        "Times that a receiver was told it has lost something for good",
+        |it| &it.gone,
+    ),
+];
+
 fn lan(shared: &Shared) -> Vec<Family> {
     let mut received = Vec::new();
     let mut sent = Vec::new();
@@ -289,6 +318,10 @@ fn lan(shared: &Shared) -> Vec<Family> {
             ("kernel_drop", &counters.kernel_drops),
             ("refused_source", &counters.refused_sources),
             ("echo", &counters.echoes),
+            ("refused_authentication", &counters.refused_seals),
+            ("replay", &counters.replays),
+            ("duplicate", &counters.duplicates),
+            ("loop", &counters.loops),
             ("expired", &counters.expired),
             ("dropped", &counters.dropped),
             ("failed", &counters.failed),
@@ -321,6 +354,22 @@ fn lan(shared: &Shared) -> Vec<Family> {
         ),
         counter("lan_rejoins", "Times a group was joined again", rejoins),
     ]
+}
+
+/// What only rlan counts.
+fn reliable_lan(shared: &Shared) -> impl Iterator<Item = Family> {
+    RELIABLE.into_iter().map(|(name, help, counter)| {
+        let links = shared.lan_links.iter().map(|(link, counters)| {
+            let number = counter(counters).load(Ordering::Relaxed);
+            (vec![("link", link.clone())], number)
+        });
+        Family {
+            name,
+            help,
+            kind: MetricType::Counter,
+            values: links.collect(),
+        }
+    })
 }
 
 impl Collector for Snapshot {

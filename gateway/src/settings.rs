@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lan::{Codec, Lcm, MqttSn, Raw, SnVersion, TopicMap, Uadp};
+use lan::{Codec, Lcm, MqttSn, Raw, Rlan, RlanSettings, SnVersion, TopicMap, Uadp};
 use regex::Regex;
 use routing::queue::{QueueLimits, QueueOverflow};
 use routing::{Glob, Name, OutboxLimits, Policies, RetainedLimits};
 
 use crate::config::{self, Config, LanLink, Listener, MqttSnGateway, Policy, SyncPolicy, WhenFull};
+use crate::net::lan::Identity;
 use crate::net::websocket::Terms;
 
 /// The core's settings.
@@ -221,10 +222,10 @@ pub fn resp(config: &Config) -> resp::Settings {
 
 /// What a LAN link is told.
 #[must_use]
-pub fn lan(link: &LanLink) -> lan::Settings {
+pub fn lan(link: &LanLink, identity: &Identity) -> lan::Settings {
     let defaults = lan::Settings::default();
     lan::Settings {
-        codec: lan_codec(link),
+        codec: lan_codec(link, identity),
         topic: link.topic.clone(),
         filters: match link.direction.sends() {
             true => link.filters.clone(),
@@ -282,7 +283,7 @@ pub fn mqtt_of_sn(
     }
 }
 
-fn lan_codec(link: &LanLink) -> Codec {
+fn lan_codec(link: &LanLink, identity: &Identity) -> Codec {
     let topics = Arc::new(TopicMap::new(link.topics.clone()));
     let message_bytes_max = bytes(link.message_bytes_max);
     let datagram_bytes_max = bytes(link.datagram_bytes_max);
@@ -305,6 +306,24 @@ fn lan_codec(link: &LanLink) -> Codec {
             let ids = (link.publisher_id, link.writer_group_id);
             Codec::Uadp(Uadp::new(topics, ids, datagram_bytes_max))
         }
+        config::Codec::Rlan => Codec::Rlan(Box::new(Rlan::new(rlan(link, identity)))),
+    }
+}
+
+fn rlan(link: &LanLink, identity: &Identity) -> RlanSettings {
+    RlanSettings {
+        origin: identity.origin(&link.name),
+        epoch: identity.epoch,
+        node: identity.node,
+        keys: link.keys.clone(),
+        secret: identity.secret,
+        seed: identity.node ^ u64::from(identity.epoch),
+        sends: link.direction.sends(),
+        receives: link.direction.receives(),
+        datagram_bytes_max: bytes(link.datagram_bytes_max),
+        message_bytes_max: bytes(link.message_bytes_max),
+        repair_bytes_max: bytes(link.repair_bytes_max),
+        bytes_per_second: link.bytes_per_second,
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::config::Config;
-use gateway::net::lan::LanTask;
+use gateway::net::lan::{Identity, LanTask};
 use routing::{Address, Broker, KeyForm, MessageBuilder, Publisher, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,11 @@ fn send_by_link(
     let broker = Broker::in_memory(vec![&lan::ORIGIN]);
     let vhost = Arc::clone(broker.vhost("/").ok_or("no virtual host")?);
     let inside = runtime.enter();
-    let task = LanTask::open(config.lan.remove(0), Arc::clone(&vhost))?;
+    let task = LanTask::open(
+        config.lan.remove(0),
+        Arc::clone(&vhost),
+        &Identity::random()?,
+    )?;
     let counters = task.counters();
     let mut publisher = Publisher::new(vhost);
     let resolved = publisher.resolve(b"amq.topic", b"a", KeyForm::Canonical);

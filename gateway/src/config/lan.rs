@@ -2,18 +2,20 @@
 //! configured.
 
 mod address;
+mod keys;
 mod topics;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
-use lan::{MappedTopic, TopicTemplate};
+use lan::{MappedTopic, RlanKey, TopicTemplate};
 use routing::TopicFilter;
 
 use super::section::Section;
 pub use address::SourceRange;
 use address::read_source;
 pub(super) use address::{read_broadcast, read_group, read_interface};
+use keys::read_keys;
 use topics::read_topic;
 pub(super) use topics::read_topic_name;
 
@@ -50,6 +52,10 @@ pub struct LanLink {
     pub bytes_per_second: u64,
     /// Messages that may come in in a second; 0: as many as come.
     pub received_per_second_max: u32,
+    /// rlan: the first seals, all open; none: nothing is sealed.
+    pub keys: Vec<RlanKey>,
+    /// rlan: what is kept to be sent again, in bytes.
+    pub repair_bytes_max: u64,
     /// Retained values sent again in a second; 0: none.
     pub carousel_per_second: u16,
     /// Whether each line of a raw datagram is a message.
@@ -106,6 +112,8 @@ pub enum Codec {
     MqttSn2,
     /// The payload is the datagram.
     Raw,
+    /// Reliable multicast, `docs/rlan.md`.
+    Rlan,
     /// OPC UA `PubSub`.
     Uadp,
 }
@@ -116,9 +124,19 @@ impl Codec {
         self != Self::Raw
     }
 
+    /// Whether its messages say where they entered the LAN, so that none goes in a circle.
+    pub fn breaks_loops(self) -> bool {
+        self == Self::Rlan
+    }
+
+    /// Whether receivers answer.
+    pub fn answers(self) -> bool {
+        self == Self::Rlan
+    }
+
     /// Whether it cuts a message into several datagrams.
     fn cuts(self) -> bool {
-        self == Self::Lcm
+        matches!(self, Self::Lcm | Self::Rlan)
     }
 }
 
@@ -149,12 +167,13 @@ const DIRECTIONS: [(&str, Direction); 3] = [
     ("both", Direction::Both),
 ];
 
-const CODECS: [(&str, Codec); 5] = [
+const CODECS: [(&str, Codec); 6] = [
     ("raw", Codec::Raw),
     ("mqtt-sn", Codec::MqttSn),
     ("mqtt-sn-2", Codec::MqttSn2),
     ("lcm", Codec::Lcm),
     ("uadp", Codec::Uadp),
+    ("rlan", Codec::Rlan),
 ];
 
 /// What a LAN takes in milliseconds.
@@ -175,6 +194,9 @@ const CUT_MESSAGE_BYTES: u64 = 1 << 20;
 
 /// The largest of all.
 const CUT_MESSAGE_BYTES_MAX: u64 = 16 << 20;
+
+/// What is sent in five seconds at the usual pace.
+const REPAIR_BYTES: u64 = 64 << 20;
 
 /// A tenth of what gigabit Ethernet carries.
 const BYTES_PER_SECOND: u64 = 12_500_000;
@@ -213,6 +235,8 @@ impl LanLink {
             datagram_bytes_max: sizes.datagram_bytes_max,
             bytes_per_second: section.size("bytes_per_second", 0..=1 << 40, BYTES_PER_SECOND),
             received_per_second_max: section.integer("received_per_second_max", 0..=10_000_000, 0),
+            keys: read_keys(section, codec),
+            repair_bytes_max: section.size("repair_bytes_max", 1 << 16..=1 << 32, REPAIR_BYTES),
             carousel_per_second: section.integer("carousel_per_second", 0..=1000, 0),
             split_lines: section.boolean("split_lines", false),
             publisher_id: section.integer("publisher_id", 1..=u16::MAX, 1),

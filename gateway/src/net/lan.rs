@@ -4,7 +4,9 @@
 //! one datagram a message. A network that takes none (no cable, no route) never holds up the bus:
 //! the outbox drops its oldest. Interfaces that vanish and come back are opened anew.
 
+mod answers;
 mod counters;
+mod identity;
 mod membership;
 mod socket;
 
@@ -17,18 +19,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lan::{Envelope, Link, Pacer, Taken, Unread};
+use lan::{Link, Outgoing, Pacer, Taken, Unread};
 use routing::{Timestamp, VHost};
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::LanLink;
+use crate::config::{Codec, LanLink};
 use crate::settings;
 
+use answers::{answered, destination, has_sender};
 pub use counters::Counters;
 use counters::add;
+pub use identity::Identity;
 
 /// Datagrams read in one turn, so that a flood from the network does not keep the link from
 /// sending, nor its receivers from being woken.
@@ -57,6 +61,8 @@ pub struct LanTask {
     /// The address that our own datagrams were last seen to come from.
     own_address: Option<SocketAddr>,
     waiting: VecDeque<Bytes>,
+    /// What goes out before that, taken from the link and not yet by the network.
+    answer: Option<Outgoing>,
     pacer: Option<Pacer>,
     /// When the next datagram may leave, if it may not now.
     paced_until: Option<Timestamp>,
@@ -116,15 +122,22 @@ impl LanTask {
     ///
     /// # Errors
     /// What the system says, with what was tried: no such interface, port taken, no route.
-    pub fn open(config: LanLink, vhost: Arc<VHost>) -> io::Result<Self> {
+    pub fn open(config: LanLink, vhost: Arc<VHost>, identity: &Identity) -> io::Result<Self> {
         let sockets = Sockets::open(&config)?;
-        let settings = settings::lan(&config);
+        let settings = settings::lan(&config, identity);
+        if config.codec == Codec::Rlan && config.keys.is_empty() {
+            tracing::warn!(
+                link = config.name,
+                "LAN link has no keys: anybody on the network can read, forge and stop all of it"
+            );
+        }
         Ok(Self {
             link: Link::new(vhost, settings),
             sockets,
             config,
             own_address: None,
             waiting: VecDeque::new(),
+            answer: None,
             pacer: None,
             paced_until: None,
             counters: Arc::default(),
@@ -152,14 +165,24 @@ impl LanTask {
             let wait = self
                 .due()
                 .map(|due| Duration::from_millis(due.since_ms(now())));
-            let may_send = !self.waiting.is_empty() && self.paced_until.is_none();
+            let has_some = !self.waiting.is_empty() || self.answer.is_some();
+            let may_send = has_some && self.paced_until.is_none();
             let outbox = self.link.outbox();
             // Every branch only waits: nothing is read, taken or sent before it is chosen, so that
             // dropping the others loses nothing.
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = interface_check.tick() => self.check_interface(),
-                () = readable(&self.sockets) => self.receive(now(), &mut buffer),
+                () = readable(&self.sockets) => {
+                    let now = now();
+                    self.receive(now, &mut buffer);
+                    self.send_answers(now);
+                }
+                () = answered(&self.sockets, &self.config) => {
+                    let now = now();
+                    self.receive_answers(now, &mut buffer);
+                    self.send_answers(now);
+                }
                 () = pause(wait) => self.handle_timeout(now()),
                 () = writable(&self.sockets), if may_send => self.send(now()),
                 () = poll_fn(|cx| outbox.poll_stirred(self.link.id(), cx)),
@@ -182,10 +205,13 @@ impl LanTask {
     /// When something is to be done without the network or the bus asking for it.
     fn due(&self) -> Option<Timestamp> {
         let carousel = self.link.poll_timeout().filter(|_| self.waiting.is_empty());
-        self.paced_until.into_iter().chain(carousel).min()
+        let reliable = self.link.poll_reliable_timeout();
+        let due = self.paced_until.into_iter().chain(carousel);
+        due.chain(reliable).min()
     }
 
     fn handle_timeout(&mut self, now: Timestamp) {
+        self.handle_reliable_timeout(now);
         if self.waiting.is_empty() {
             let taken = self.link.handle_timeout(now, &mut self.waiting);
             self.count(&taken);
@@ -240,11 +266,7 @@ impl LanTask {
         if self.is_too_fast(now) {
             return;
         }
-        let envelope = Envelope {
-            group: self.config.destination.address(),
-            port: self.config.port,
-            source: from,
-        };
+        let envelope = self.envelope(from);
         let counter = match self.link.handle_datagram(now, datagram, envelope) {
             Ok(messages) => {
                 let messages = usize::try_from(messages).unwrap_or(usize::MAX);
@@ -266,12 +288,14 @@ impl LanTask {
                 &self.counters.received_too_large
             }
             Err(Unread::Malformed) => &self.counters.malformed,
+            Err(Unread::Refused) => return self.count_reliable(),
             Err(Unread::Unknown) => &self.counters.unknown,
         };
         add(counter, 1);
         self.counters
             .gaps
             .store(self.link.gaps(), Ordering::Relaxed);
+        self.count_reliable();
     }
 
     /// Whether more came than `received_per_second_max`: counted, and said once.
@@ -343,12 +367,18 @@ impl LanTask {
         let pacer = self
             .pacer
             .get_or_insert_with(|| Pacer::new(rate.0, rate.1, now));
-        while let (Some(sender), Some(datagram)) = (&self.sockets.sender, self.waiting.front()) {
+        while let Some(sender) = &self.sockets.sender {
+            self.answer = self.answer.take().or_else(|| self.link.poll_outgoing());
+            let (datagram, to) = match (&self.answer, self.waiting.front()) {
+                (Some(answer), _) => (&answer.datagram, destination(sender, answer.to)),
+                (None, Some(datagram)) => (datagram, sender.to),
+                (None, None) => return,
+            };
             if let Some(until) = pacer.wait_until(now) {
                 self.paced_until = Some(until);
                 return;
             }
-            match sender.socket.try_send_to(datagram, sender.to) {
+            match sender.socket.try_send_to(datagram, to) {
                 Ok(_) => {
                     add(&self.counters.sent, 1);
                     pacer.take(datagram.len());
@@ -366,19 +396,30 @@ impl LanTask {
                     }
                 }
             }
-            self.waiting.pop_front();
+            if self.answer.take().is_none() {
+                self.waiting.pop_front();
+            }
         }
         // Without a socket there is nobody to wait for: a datagram is of now or of nobody.
         let lost = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
         add(&self.counters.failed, lost);
         self.waiting.clear();
+        self.answer = None;
+        while self.link.poll_outgoing().is_some() {}
+    }
+
+    /// Sends what the link has to say to what has come.
+    fn send_answers(&mut self, now: Timestamp) {
+        if self.config.codec.answers() {
+            self.send(now);
+        }
     }
 
     /// Opens the sockets anew when the interface is not the one they were opened on, or when they
     /// were lost.
     fn check_interface(&mut self) {
         let is_lost = (self.config.direction.receives() && self.sockets.receiver.is_none())
-            || (self.config.direction.sends() && self.sockets.sender.is_none());
+            || (has_sender(&self.config) && self.sockets.sender.is_none());
         let is_same = socket::interface_index(&self.config).ok() == Some(self.sockets.interface);
         self.count_kernel_drops();
         if is_same && !is_lost {
@@ -460,8 +501,7 @@ impl Sockets {
                 .receives()
                 .then(|| socket::open_receiver(config))
                 .transpose()?,
-            sender: direction
-                .sends()
+            sender: has_sender(config)
                 .then(|| Sender::open(config))
                 .transpose()?,
             interface: socket::interface_index(config)?,

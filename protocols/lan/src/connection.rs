@@ -4,6 +4,7 @@
 //! A link never sends out what came in by it: its subscriptions are no-local.
 
 mod carousel;
+mod reliable;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use routing::outbox::{Item, Standing};
 use routing::table::BUS;
 use routing::{
-    Address, ConnectionId, Event, KeyForm, Message, Outbox, Publisher, QoS, Subscriber,
+    Address, ConnectionId, Event, KeyForm, Message, Outbox, Publisher, QoS, Resolved, Subscriber,
     SubscriberId, SubscriptionOptions, Timestamp, VHost,
 };
 
@@ -104,6 +105,7 @@ impl Link {
         match &self.settings.codec {
             Codec::Lcm(lcm) => lcm.gaps,
             Codec::Uadp(uadp) => uadp.gaps,
+            Codec::Rlan(rlan) => rlan.counts().lost,
             Codec::Raw(_) | Codec::MqttSn(_) => 0,
         }
     }
@@ -119,6 +121,10 @@ impl Link {
         datagram: &[u8],
         from: Envelope,
     ) -> Result<u64, Unread> {
+        if let Codec::Rlan(rlan) = &mut self.settings.codec {
+            rlan.handle_datagram(now, datagram, from.source)?;
+            return self.publish_delivered(now, from);
+        }
         let mut arrivals = std::mem::take(&mut self.arrivals);
         arrivals.clear();
         let read = self.decode(datagram, from, &mut arrivals);
@@ -141,16 +147,30 @@ impl Link {
             Codec::MqttSn(codec) => arrivals.push(codec.decode(datagram)?),
             Codec::Lcm(lcm) => arrivals.extend(lcm.decode(datagram, from.source)?),
             Codec::Uadp(uadp) => return uadp.decode(datagram, arrivals),
+            // It has an order and a memory of its own: `reliable`.
+            Codec::Rlan(_) => {}
         }
         Ok(())
     }
 
     fn publish(&mut self, now: Timestamp, arrival: Arrival, from: Envelope) -> Result<(), Unread> {
-        let (bytes, bytes_max) = (arrival.payload.len(), self.settings.message_bytes_max);
+        self.check_size(&arrival.payload)?;
+        let to = self.resolve(arrival.topic.as_deref().unwrap_or_default(), from)?;
+        let message = translate::message(&to, arrival, self.subscriber.id);
+        self.deliver(now, &to, message);
+        Ok(())
+    }
+
+    const fn check_size(&self, payload: &Bytes) -> Result<(), Unread> {
+        let (bytes, bytes_max) = (payload.len(), self.settings.message_bytes_max);
         if bytes > bytes_max {
             return Err(Unread::TooLarge { bytes, bytes_max });
         }
-        let carried = arrival.topic.as_deref().unwrap_or_default();
+        Ok(())
+    }
+
+    /// Where a message goes whose datagram carried this topic.
+    fn resolve(&mut self, carried: &[u8], from: Envelope) -> Result<Arc<Resolved>, Unread> {
         let carried = std::str::from_utf8(carried).map_err(|_| Unread::Malformed)?;
         let topic = self.settings.topic.render(from, carried);
         let address = Address::new(topic.into());
@@ -163,17 +183,17 @@ impl Link {
             .publisher
             .resolve(BUS.as_bytes(), key, KeyForm::Canonical);
         // The bus cannot be deleted.
-        let Ok(resolved) = resolved else {
-            return Ok(());
-        };
-        let mut message = translate::message(&resolved, arrival, self.subscriber.id);
+        resolved.map_err(|_| Unread::Unknown)
+    }
+
+    fn deliver(&mut self, now: Timestamp, to: &Resolved, message: Arc<Message>) {
+        let mut message = message;
         if message.retain && !self.publisher.vhost().may_retain(&message) {
             let mut builder = message.to_builder();
             builder.retain = false;
             message = builder.build();
         }
-        self.publisher.publish(now, &resolved, &message);
-        Ok(())
+        self.publisher.publish(now, to, &message);
     }
 
     /// Wakes everybody who got something: call it once per batch of datagrams.
@@ -198,7 +218,7 @@ impl Link {
             }
         }
         self.taken = taken;
-        self.finish(out);
+        self.finish(now, out);
         counts
     }
 
@@ -223,7 +243,7 @@ impl Link {
         let found = found.filter(|message| message.publisher != Some(self.subscriber.id));
         if let Some(message) = found {
             self.send(now, &message, out, &mut counts);
-            self.finish(out);
+            self.finish(now, out);
         }
         counts
     }
@@ -267,14 +287,17 @@ impl Link {
             Codec::MqttSn(codec) => out.push_back(codec.encode(departure)?),
             Codec::Lcm(lcm) => lcm.encode(departure, out)?,
             Codec::Uadp(uadp) => out.extend(uadp.encode(now, departure)?),
+            Codec::Rlan(rlan) => reliable::encode(rlan, now, message, out)?,
         }
         Ok(())
     }
 
     /// Ends the batch: what was being packed leaves.
-    fn finish(&mut self, out: &mut VecDeque<Bytes>) {
-        if let Codec::Uadp(uadp) = &mut self.settings.codec {
-            out.extend(uadp.flush());
+    fn finish(&mut self, now: Timestamp, out: &mut VecDeque<Bytes>) {
+        match &mut self.settings.codec {
+            Codec::Uadp(uadp) => out.extend(uadp.flush()),
+            Codec::Rlan(rlan) => rlan.flush(now, out),
+            Codec::Raw(_) | Codec::MqttSn(_) | Codec::Lcm(_) => {}
         }
     }
 }

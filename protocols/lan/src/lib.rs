@@ -7,6 +7,7 @@
 
 mod connection;
 mod pacing;
+mod rlan;
 mod settings;
 pub mod sn;
 mod template;
@@ -16,6 +17,10 @@ mod wire;
 
 pub use connection::{Link, Taken};
 pub use pacing::Pacer;
+pub use rlan::{
+    Delivered, Outgoing, RLAN_KEYS_MAX, Record, Rlan, RlanCounts, RlanKey, RlanSettings, To,
+    decode_properties, encode_properties,
+};
 pub use settings::{Codec, Settings};
 pub use template::{BadTemplate, Envelope, TEMPLATE_BYTES_MAX, TopicTemplate};
 pub use topics::{MappedTopic, TopicMap};

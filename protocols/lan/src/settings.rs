@@ -2,7 +2,7 @@
 
 use routing::{OutboxLimits, Overflow, TopicFilter};
 
-use crate::{Lcm, MqttSn, Raw, TopicTemplate, Uadp};
+use crate::{Lcm, MqttSn, Raw, Rlan, TopicTemplate, Uadp};
 
 /// How a message becomes a datagram.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Codec {
     Lcm(Lcm),
     /// OPC UA PubSub.
     Uadp(Uadp),
+    /// Reliable multicast.
+    Rlan(Box<Rlan>),
 }
 
 /// One link.

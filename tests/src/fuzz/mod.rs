@@ -9,12 +9,14 @@ mod connections;
 mod datagrams;
 mod frames;
 mod packets;
+mod reliable;
 mod requests;
 
 pub use connections::{IDENTITY, amqp_connection, mqtt_connection, resp_connection};
 pub use datagrams::{lan_lcm, lan_mqtt_sn, lan_raw, lan_uadp, mqtt_sn_gateway};
 pub use frames::amqp_frames;
 pub use packets::mqtt_packets;
+pub use reliable::rlan;
 pub use requests::resp_requests;
 
 /// A target: its name is that of its folder in `tests/corpus` and of its file in `fuzz_targets`.
@@ -33,4 +35,5 @@ pub const TARGETS: &[Target] = &[
     ("mqtt_sn_gateway", mqtt_sn_gateway),
     ("resp_connection", resp_connection),
     ("resp_requests", resp_requests),
+    ("rlan", rlan),
 ];

@@ -1,5 +1,5 @@
-//! LAN links that would send messages round and round. Datagrams of these codecs say nothing of who
-//! has forwarded them, so only the configuration can tell.
+//! LAN links that would send messages round and round. Datagrams of most codecs say nothing of who
+//! has forwarded them, so only the configuration can tell; those of `rlan` do.
 
 use std::net::SocketAddr;
 
@@ -20,6 +20,9 @@ impl Rules<'_> {
         let links = &self.config.lan;
         for (index, sender) in links.iter().enumerate() {
             for receiver in links.iter().filter(|it| !std::ptr::eq(*it, sender)) {
+                if breaks_loops(sender, receiver) {
+                    continue;
+                }
                 let is_heard = is_same_network(sender, receiver);
                 if let Some(topic) = forwards(receiver, sender).filter(|_| is_heard) {
                     self.report_circle(index, sender, receiver, &topic);
@@ -29,6 +32,7 @@ impl Rules<'_> {
                 let there = forwards(sender, other);
                 let back = forwards(other, sender);
                 if let (Some(topic), Some(_)) = (there, back)
+                    && !breaks_loops(sender, other)
                     && !is_same_network(sender, other)
                     && may_share(sender, other)
                 {
@@ -57,6 +61,11 @@ impl Rules<'_> {
         );
         self.report(title, &format!("lan.{index}.filters"), right);
     }
+}
+
+/// Whether messages say where they have been, on both.
+fn breaks_loops(one: &LanLink, other: &LanLink) -> bool {
+    one.codec.breaks_loops() && other.codec.breaks_loops()
 }
 
 fn is_same_network(one: &LanLink, other: &LanLink) -> bool {

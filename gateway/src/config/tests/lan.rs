@@ -230,3 +230,70 @@ fn codecs_have_their_own_topics_and_sizes() {
         ),
     ]);
 }
+
+#[test]
+fn rlan_says_what_its_keys_are_and_may_go_in_a_circle() {
+    let rlan = |keys: &str| into(&format!("codec=\"rlan\"\n{keys}"));
+    let key = "0123456789abcdef".repeat(4);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let file = file.to_str().unwrap();
+    std::fs::write(file, format!("{key}\n")).unwrap();
+    let read = parse(&rlan(&format!("keys=[\"2:{key}\", \"1:@{file}\"]"))).unwrap();
+    let keys = &read.lan[0].keys;
+    assert_eq!((keys[0].id, keys[1].id), (2, 1));
+    assert_eq!(keys[0].secret, keys[1].secret);
+    assert_eq!(keys[0].secret[..3], [0x01, 0x23, 0x45]);
+    assert!(!format!("{keys:?}").contains("secret"), "{keys:?}");
+    parse(&rlan("keys=[]")).unwrap();
+    std::fs::write(file, "0123").unwrap();
+    let one = |text: &str| format!("\"{text}\"");
+    assert_reports(&[
+        (
+            &rlan(""),
+            "[[lan]]",
+            "anybody on the network can read, forge",
+        ),
+        (
+            &rlan("keys=\"0123\""),
+            &one("0123"),
+            "64 hexadecimal digits",
+        ),
+        (&rlan("keys=\"0:00\""), &one("0:00"), "an id of 1 to 255"),
+        (
+            &rlan("keys=\"1:00\""),
+            &one("1:00"),
+            "2 digits instead of 64",
+        ),
+        (
+            &rlan("keys=\"1:@/nowhere\""),
+            &one("1:@/nowhere"),
+            "cannot be read",
+        ),
+        (
+            &rlan(&format!("keys=\"1:@{file}\"")),
+            &one(&format!("1:@{file}")),
+            "4 digits instead of 64",
+        ),
+        (
+            &rlan(&format!("keys=[\"1:{key}\", \"1:{key}\"]")),
+            &format!("[\"1:{key}\", \"1:{key}\"]"),
+            "at most two",
+        ),
+        (
+            &into(&format!("keys=\"1:{key}\"")),
+            &one(&format!("1:{key}")),
+            "only rlan is sealed",
+        ),
+    ]);
+    // What other codecs are refused for.
+    let both = |name: &str, port: u16| {
+        let text = out("filters=\"#\"\ncodec=\"rlan\"\nkeys=[]");
+        let text = text
+            .replace("\"out\"", "\"both\"")
+            .replace("port=5", &format!("port={port}"));
+        text.replace("name=\"a\"", &format!("name=\"{name}\""))
+    };
+    parse(&format!("{}\n{}", both("a", 5), both("b", 6))).unwrap();
+    parse(&format!("{}\n{}", both("a", 5), both("b", 5))).unwrap();
+}

@@ -28,6 +28,24 @@ pub struct Counters {
     pub unfit: AtomicU64,
     /// Messages that senders have counted and that did not come.
     pub gaps: AtomicU64,
+    /// rlan: datagrams found missing when later ones came; some are only late.
+    pub missing: AtomicU64,
+    /// rlan: datagrams that came again.
+    pub duplicates: AtomicU64,
+    /// rlan: requests for what is missing, sent.
+    pub naks_sent: AtomicU64,
+    /// rlan: and received.
+    pub naks_received: AtomicU64,
+    /// rlan: datagrams sent again.
+    pub repairs: AtomicU64,
+    /// rlan: times that a receiver was told it has lost something for good.
+    pub gone: AtomicU64,
+    /// rlan: datagrams whose seal no key of the link opens.
+    pub refused_seals: AtomicU64,
+    /// rlan: datagrams that were shown again later.
+    pub replays: AtomicU64,
+    /// rlan: messages that came back to where they entered the LAN.
+    pub loops: AtomicU64,
     /// Datagrams that the kernel had no room for.
     pub kernel_drops: AtomicU64,
     /// How often the group was joined again.

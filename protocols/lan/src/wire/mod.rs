@@ -69,6 +69,9 @@ pub enum Unread {
     /// It is not what the codec says a datagram is.
     #[error("malformed")]
     Malformed,
+    /// It is not sealed by a key of the link, or has been seen; the codec has counted it.
+    #[error("refused")]
+    Refused,
     /// It is well formed and of no use here: another packet type, an id that nobody has named.
     #[error("not for this link")]
     Unknown,

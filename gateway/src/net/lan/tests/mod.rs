@@ -2,6 +2,7 @@
 //! on 127.0.0.1 needs neither a route nor rights.
 
 mod namespace;
+mod reliable;
 
 use std::time::Duration;
 
@@ -94,7 +95,8 @@ impl Bus {
     }
 
     fn open(&self, config: &LanLink) -> LanTask {
-        LanTask::open(config.clone(), Arc::clone(&self.vhost)).unwrap()
+        let identity = Identity::random().unwrap();
+        LanTask::open(config.clone(), Arc::clone(&self.vhost), &identity).unwrap()
     }
 
     fn publish(&self, topic: &'static str, payload: &'static [u8]) {
