@@ -105,6 +105,7 @@ fn a_datagram_is_published_under_the_topic_of_its_sender() {
     let mut link = bus.link("lan/{src}/{port}", &[]);
     assert_eq!(link.handle_datagram(NOW, b"21.5", FROM), Ok(1));
     assert_eq!(link.handle_datagram(NOW, b"", FROM), Ok(1));
+    link.flush();
     let heard = bus.heard();
     assert_eq!(heard[0].address.as_bytes(), "lan/10.77.0.5/5000");
     assert_eq!(
