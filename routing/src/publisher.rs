@@ -107,7 +107,7 @@ impl Publisher {
     pub fn publish(&mut self, now: Timestamp, to: &Resolved, message: &Arc<Message>) -> Published {
         let cached = to.route.get_or_init(|| {
             let found = self.vhost.route(&to.exchange, &to.address, message);
-            found.is_reusable.then(|| Arc::new(found.route))
+            found.is_reusable.then(|| Arc::new(found.route.settled()))
         });
         let continued = cached.as_ref();
         if let Some(published) = continued.and_then(|route| self.run.join(route, message)) {

@@ -20,6 +20,8 @@ pub(crate) struct Route {
     pub(crate) groups: Vec<Arc<SharedGroup>>,
     /// Delayed exchanges on the way, and for how many milliseconds they keep the message.
     pub(crate) delays: Vec<(Arc<Delays>, u64)>,
+    /// No subscriber is among the targets twice: see [`Route::settled`].
+    pub(crate) meets_each_once: bool,
 }
 
 /// One subscriber's part of a route. A Redis connection may have several, an MQTT session has one.
@@ -103,13 +105,23 @@ impl Route {
         published
     }
 
-    /// Whether this message goes to live subscriptions and nowhere else, whole.
+    /// The route as it is remembered: with what is looked at once for all messages.
+    pub(crate) fn settled(mut self) -> Self {
+        let mut ids: Vec<_> = self.targets.iter().map(|it| it.subscriber.id).collect();
+        ids.sort_unstable();
+        self.meets_each_once = ids.is_sorted_by(|one, next| one < next);
+        self
+    }
+
+    /// Whether this message goes to live subscriptions and nowhere else, whole. A subscriber that
+    /// it meets twice gets both copies before the next message.
     pub(crate) fn is_live_for(&self, message: &Message) -> bool {
         let is_live = |target: &Target| {
             let matched = target.matched_for(message);
             matched.is_some_and(|matched| target.subscriber.takes_live(message, matched))
         };
-        self.queues.is_empty()
+        self.meets_each_once
+            && self.queues.is_empty()
             && self.groups.is_empty()
             && self.delays.is_empty()
             && self.targets.iter().all(is_live)

@@ -239,7 +239,7 @@ def test_with_drop_oldest_the_newest_are_there_and_the_others_counted(start_gate
 def test_with_pause_publisher_only_its_own_publishers_wait_and_nothing_is_lost(start_gateway):
     gateway, count = start_gateway(config("pause-publisher")), 40_000
     before = memory_kib(gateway)
-    assert_costs_little(gateway, "pause-publisher", nobody, stalled_at(gateway, b"held"))
+    assert_costs_little(gateway, "pause-publisher", nobody, stalled_at(gateway, b"stalled"))
     stalled = subscriber(gateway, b"held", b"slow")
     publisher = Publisher(gateway, b"held", range(count))
     cost_of_a_message_ns(gateway)

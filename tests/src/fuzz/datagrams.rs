@@ -111,7 +111,9 @@ pub fn mqtt_sn_gateway(mut script: &[u8]) {
     let (mut gateway, mut now) = (Gateway::new(settings, START), START);
     while let Some((from, datagram)) = next(&mut script) {
         let is_to_all = from.port() % 4 == 3;
-        let is_stranger = !gateway.has_client(from);
+        // A device that slept may come back from another port, and says who it is.
+        let returns = datagram.get(1) == Some(&0x16);
+        let is_stranger = !gateway.has_client(from) && !returns;
         gateway.handle_datagram(now, from, datagram, is_to_all);
         let sent = transmit(&mut gateway);
         assert!(

@@ -108,3 +108,19 @@ fn what_finds_no_room_is_dropped_and_counted_in_a_run_too() {
     assert_eq!(client.subscriber.outbox.dropped(), 2);
     assert_eq!(bodies(&client), ["1", "2"]);
 }
+
+#[test]
+fn a_subscriber_that_is_met_twice_gets_both_copies_before_the_next_message() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let client = Client::new();
+    let channels = [
+        ChannelFilter::Channel("a".into()),
+        ChannelFilter::Glob(Glob::new("?".into())),
+    ];
+    vhost.subscribe_channels(&client.subscriber, &channels);
+    let mut publisher = Publisher::new(Arc::clone(&vhost));
+    publish_all(&mut publisher, &[("a", "1"), ("a", "2"), ("a", "3")]);
+    publisher.flush();
+    assert_eq!(bodies(&client), ["1", "1", "2", "2", "3", "3"]);
+}
