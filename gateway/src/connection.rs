@@ -4,7 +4,12 @@
 //! timer, an answer to a request, the end of the gateway), hands all of it to the front, and
 //! writes what came of it with one vectored write. So a burst of frames costs one read, one
 //! wake-up per receiver and one write.
+//!
+//! Buffers belong to the thread, not to the connection: each borrows them for a turn and keeps
+//! only what holds the beginning of a frame or could not be written. So an idle connection has
+//! none, and a busy thread works on memory that its caches hold.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -28,7 +33,7 @@ use crate::gateway::Shared;
 /// packets.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What a read asks for while the peer sends little. An idle connection keeps no buffer at all.
+/// What a read asks for while the peer sends little.
 const READ_BYTES_SMALL: usize = 8 * 1024;
 
 /// Space left below which the buffer is renewed before a read.
@@ -53,14 +58,35 @@ pub struct Conditions {
     pub write_timeout: Option<Duration>,
 }
 
-/// Drives a connection until it is over.
-pub async fn drive<F, S>(id: ConnectionId, front: F, stream: S, peer: Peer, conditions: Conditions)
+thread_local! {
+    /// Between turns, what the next one reads into.
+    static SPARE_INPUT: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    /// Between turns, what the next one answers into.
+    static SPARE_OUT: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+}
+
+/// Gives a buffer to the next turn of this thread, unless a large frame has made it large.
+fn give_back(input: BytesMut) {
+    if input.capacity() <= 2 * READ_BYTES {
+        SPARE_INPUT.set(Some(input));
+    }
+}
+
+/// Drives a connection until it is over. Its state has one place in memory for all its life: a
+/// future that held it would hold it once for each function that passes it on.
+pub fn drive<F, S>(
+    id: ConnectionId,
+    front: F,
+    stream: S,
+    peer: Peer,
+    conditions: Conditions,
+) -> impl Future<Output = ()>
 where
     F: Frontend + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let stop = conditions.shared.shutdown.token().clone();
-    let mut driver = Driver {
+    let driver = Box::new(Driver {
         id,
         front,
         stream,
@@ -73,14 +99,13 @@ where
         exchange: None,
         sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         stopping: Box::pin(stop.cancelled_owned()),
+        awaits_stop: false,
         told_to_stop: false,
         is_done: false,
         stalled_until: None,
         conditions,
-    };
-    while driver.turn().await.is_ok() && !driver.front.is_closing() {}
-    driver.disconnect();
-    driver.say_goodbye().await;
+    });
+    driver.run()
 }
 
 struct Driver<F: Frontend, S> {
@@ -100,6 +125,8 @@ struct Driver<F: Frontend, S> {
     exchange: Option<Box<Exchange>>,
     sleep: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The signal to stop wakes this task.
+    awaits_stop: bool,
     told_to_stop: bool,
     is_done: bool,
     /// When a client that takes nothing of what waits for it is given up.
@@ -132,9 +159,20 @@ impl Ready {
 }
 
 impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
+    async fn run(mut self: Box<Self>) {
+        while self.turn().await.is_ok() && !self.front.is_closing() {}
+        self.disconnect();
+        Box::pin(self.say_goodbye()).await;
+    }
+
     /// Waits for something, handles it, writes. An error ends the connection: the peer is gone.
     async fn turn(&mut self) -> io::Result<()> {
         let ready = std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
+        if self.out.is_empty()
+            && let Some(spare) = SPARE_OUT.take()
+        {
+            self.out.lend(spare);
+        }
         let now = self.conditions.shared.clock.now();
         let has_news = ready.answer.is_some() || ready.timer || ready.wrote;
         if let Some(response) = ready.answer {
@@ -156,6 +194,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             self.front.handle_shutdown(now, &mut self.out);
         }
         self.ask();
+        self.release_out();
         if ready.end_of_input {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -172,6 +211,9 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             self.front.handle_input(now, &mut self.input, &mut self.out);
             // Also without input left: the front may have set aside what it cannot do yet.
             self.input_waits = self.is_held();
+            if self.input.is_empty() {
+                give_back(std::mem::take(&mut self.input));
+            }
         } else {
             self.input_waits = is_due;
         }
@@ -188,7 +230,6 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         let mut ready = Ready::default();
         self.poll_write(cx, &mut ready)?;
         self.poll_input(cx, &mut ready)?;
-        self.set_timer();
         if let Some(answer) = &mut self.answer
             && let Poll::Ready(answered) = answer.as_mut().poll(cx)
         {
@@ -197,15 +238,14 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         }
         let has_room = self.out.len() < OUT_HIGH_WATER_BYTES;
         ready.outbox = has_room && self.front.outbox().poll_stirred(self.id, cx).is_ready();
-        if self.has_timer() && self.sleep.as_mut().poll(cx).is_ready() {
-            let slept_until = self.sleep.deadline();
-            if self.stalled_until.is_some_and(|until| until <= slept_until) {
+        if let Some(at) = self.alarm().filter(|at| self.poll_timer(*at, cx)) {
+            if self.stalled_until.is_some_and(|until| until <= at) {
                 info!(peer = ?self.peer.address, "takes nothing of what waits for it: write_timeout");
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             ready.timer = true;
         }
-        ready.stop = !self.told_to_stop && self.stopping.as_mut().poll(cx).is_ready();
+        ready.stop = !self.told_to_stop && self.poll_stop(cx);
         if ready.is_any() {
             Poll::Ready(Ok(ready))
         } else {
@@ -235,8 +275,15 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
             flushed?;
         }
         self.note_stall(self.out.len() < before);
+        self.release_out();
         ready.wrote = was_full && self.out.len() < OUT_HIGH_WATER_BYTES;
         Ok(())
+    }
+
+    fn release_out(&mut self) {
+        if let Some(spare) = self.out.release() {
+            SPARE_OUT.set(Some(spare));
+        }
     }
 
     /// A client that takes nothing is given its time, and anew whenever it takes something.
@@ -259,41 +306,63 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         if self.input_waits && self.input.len() >= READ_BYTES {
             return Ok(());
         }
-        if self.input.capacity() - self.input.len() < READ_BYTES_MIN {
-            self.input.reserve(self.read_bytes);
+        let mut input = if self.input.is_empty() {
+            SPARE_INPUT.take().unwrap_or_default()
+        } else {
+            std::mem::take(&mut self.input)
+        };
+        if input.capacity() - input.len() < READ_BYTES_MIN {
+            input.reserve(self.read_bytes);
         }
-        let room = self.input.capacity() - self.input.len();
-        match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input) {
-            Poll::Ready(read) => {
-                let bytes = read?;
-                ready.end_of_input = bytes == 0;
-                ready.input = !ready.end_of_input;
-                if bytes == room {
-                    self.read_bytes = READ_BYTES;
-                } else if bytes < READ_BYTES_SMALL {
-                    self.read_bytes = READ_BYTES_SMALL;
-                }
+        let room = input.capacity() - input.len();
+        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut input);
+        if input.is_empty() {
+            give_back(input);
+        } else {
+            self.input = input;
+        }
+        if let Poll::Ready(read) = read {
+            let bytes = read?;
+            ready.end_of_input = bytes == 0;
+            ready.input = !ready.end_of_input;
+            if bytes == room {
+                self.read_bytes = READ_BYTES;
+            } else if bytes < READ_BYTES_SMALL {
+                self.read_bytes = READ_BYTES_SMALL;
             }
-            // Nothing comes: others may have the memory.
-            Poll::Pending if self.input.is_empty() => self.input = BytesMut::new(),
-            Poll::Pending => {}
         }
         Ok(())
     }
 
-    fn has_timer(&self) -> bool {
-        self.stalled_until.is_some() || self.front.poll_timeout().is_some()
+    /// Whether the gateway stops. All connections wait for one signal, behind one lock, so each
+    /// asks once to be woken and looks at a flag from then on.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> bool {
+        if !std::mem::replace(&mut self.awaits_stop, true) {
+            return self.stopping.as_mut().poll(cx).is_ready();
+        }
+        self.conditions.shared.shutdown.has_begun()
     }
 
-    /// Sets the alarm for whatever is first.
-    fn set_timer(&mut self) {
+    /// What is waited for first.
+    fn alarm(&self) -> Option<Instant> {
         let due = self.front.poll_timeout();
         let due = due.map(|at| self.conditions.shared.clock.instant_of(at));
-        if let Some(at) = due.into_iter().chain(self.stalled_until).min()
-            && self.sleep.deadline() != at
-        {
+        due.into_iter().chain(self.stalled_until).min()
+    }
+
+    /// Whether that moment has come. One that moves away, as it does with each packet of a client
+    /// with a keep alive, leaves the timer as it is until that fires.
+    fn poll_timer(&mut self, at: Instant, cx: &mut Context<'_>) -> bool {
+        if at < self.sleep.deadline() {
             self.sleep.as_mut().reset(at);
         }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            if self.sleep.deadline() >= at {
+                return true;
+            }
+            self.sleep.as_mut().reset(at);
+        }
+        false
     }
 
     /// Passes the front's question on.

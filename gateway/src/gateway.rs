@@ -191,7 +191,7 @@ impl Gateway {
             Ok(discovery::announce(&config.discovery, addresses, shared)?)
         });
         if let Err(error) = listening {
-            gateway.shared.shutdown.token().cancel();
+            gateway.shared.shutdown.begin();
             return Err(error);
         }
         gateway.run_lan_links(links);
@@ -313,9 +313,10 @@ impl Gateway {
         self.listen_at(protocol, config, move |stream, peer, conditions| {
             let id = ConnectionId::unique();
             let front = front(id, peer, &conditions);
+            let driving = drive(id, front, stream, peer, conditions);
             async move {
                 debug!(protocol, peer = ?peer.address, "connected");
-                drive(id, front, stream, peer, conditions).await;
+                driving.await;
                 debug!(protocol, peer = ?peer.address, "disconnected");
             }
         })

@@ -192,7 +192,8 @@ pub async fn accept<Serving>(
         let (counted, serve) = (Counted::open(protocol, &shared), serve.clone());
         shared.shutdown.spawn(protocol, async move {
             let client = if admission.proxy_protocol {
-                behind_proxy(&mut stream, peer, &counted.shared).await
+                // Boxed: it is over long before the connection is.
+                Box::pin(behind_proxy(&mut stream, peer, &counted.shared)).await
             } else {
                 Ok(peer)
             };

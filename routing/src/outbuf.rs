@@ -6,6 +6,9 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+/// Memory beyond this is not kept for the next: few ever need it.
+const SPARE_BYTES_MAX: usize = 512 * 1024;
+
 /// Of the tail, what may be written already before the rest is moved to its front.
 const WRITTEN_BYTES_MAX: usize = 64 * 1024;
 
@@ -163,13 +166,23 @@ impl OutBuf {
         }
     }
 
-    /// Gives back memory that an idle connection does not need.
-    pub fn shrink(&mut self) {
+    /// Takes the memory of an empty buffer away, for the next that has something to say.
+    #[must_use]
+    pub fn release(&mut self) -> Option<Vec<u8>> {
+        if !self.is_empty() || self.tail.capacity() == 0 {
+            return None;
+        }
+        self.tail_written = 0;
+        self.chunks = VecDeque::new();
+        Some(std::mem::take(&mut self.tail)).filter(|spare| spare.capacity() <= SPARE_BYTES_MAX)
+    }
+
+    /// Gives an empty buffer memory to write to.
+    pub fn lend(&mut self, mut memory: Vec<u8>) {
         if self.is_empty() {
-            *self = Self {
-                written: self.written,
-                ..Self::default()
-            };
+            memory.clear();
+            self.tail = memory;
+            self.tail_written = 0;
         }
     }
 
@@ -236,6 +249,9 @@ mod tests {
                 out.advance(piece.len());
                 written.extend(piece);
                 prop_assert_eq!(out.len(), expected.len() - written.len());
+                if let Some(spare) = out.release() {
+                    out.lend(spare);
+                }
             }
             prop_assert_eq!(written, expected);
         }
