@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use routing::outbox::Item;
 use routing::{
     Broker, ConnectionId, Message, Outbox, OutboxLimits, Subscriber, SubscriberId,
     SubscriptionOptions, TopicFilter,
@@ -105,10 +104,11 @@ async fn print_each(
         poll_fn(|cx| outbox.poll_stirred(id, cx)).await;
         outbox.take(id, usize::MAX, &mut items, &mut Vec::new());
         for item in items.drain(..) {
-            if let Item::Delivery(delivery) = item
-                && printed < count
-            {
-                out.write_all(line(&delivery.message).as_bytes())?;
+            for message in item.messages() {
+                if printed == count {
+                    break;
+                }
+                out.write_all(line(message).as_bytes())?;
                 printed += 1;
             }
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::message::Message;
 use crate::outbox::Wakes;
 use crate::route::{Published, Route};
+use crate::run::Run;
 
 /// Messages that wait at most: whoever has to be held up for a full receiver is held up soon.
 const MESSAGES_MAX: usize = 64;
@@ -54,8 +55,10 @@ impl LiveRun {
         let Some((route, ..)) = self.first.take() else {
             return 0;
         };
-        let refused = route.hand_over_live(&self.waiting, wakes);
-        self.waiting.clear();
-        refused
+        if self.waiting.is_empty() {
+            return 0;
+        }
+        let run = Run::new(self.waiting.drain(..).collect());
+        route.hand_over_run(&run, wakes)
     }
 }

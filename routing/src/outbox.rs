@@ -9,16 +9,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+mod item;
+mod state;
+#[cfg(test)]
+mod tests;
+
 use crate::delivery::{Delivery, Matched, Source};
 use crate::ids::ConnectionId;
-use crate::message::Message;
 use crate::queue::Queue;
+use crate::run::Run;
 use crate::sync::{Mutex, Rank};
+pub use item::{Event, Item};
+use state::State;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
-    /// Items.
+    /// Messages and news.
     pub items_max: usize,
     /// Bytes of all messages together, as [`crate::Message::cost_bytes`] counts them.
     pub bytes_max: usize,
@@ -51,30 +58,6 @@ pub enum Overflow {
     HoldPublisher,
 }
 
-/// One thing for a connection.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// A message.
-    Delivery(Delivery),
-    /// News.
-    Event(Event),
-}
-
-/// News for a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The queue of a consumer is gone.
-    ConsumerCancelled {
-        /// The front's own key of the consumer.
-        token: u64,
-    },
-    /// An administrator or another client ends this connection.
-    Close {
-        /// Why, for the log and where the protocol can say it.
-        reason: String,
-    },
-}
-
 /// What a connection is to its outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -92,43 +75,12 @@ pub struct Outbox {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
-struct State {
-    owner: Option<ConnectionId>,
-    items: VecDeque<Item>,
-    bytes: usize,
-    limits: OutboxLimits,
-    waker: Option<Waker>,
-    /// Something happened since the owner last looked.
-    stirred: bool,
-    overflowed: bool,
-    dropped: u64,
-    /// Queues that found no room and want to be pumped when there is.
-    starved: Vec<Arc<Queue>>,
-    /// Publishers' outboxes, to be woken when there is room.
-    held: Vec<Arc<Outbox>>,
-}
-
 impl Outbox {
     /// An outbox without an owner: it takes nothing until somebody attaches.
     #[must_use]
     pub fn detached() -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(
-                Rank::Outbox,
-                State {
-                    owner: None,
-                    items: VecDeque::new(),
-                    bytes: 0,
-                    limits: OutboxLimits::default(),
-                    waker: None,
-                    stirred: false,
-                    overflowed: false,
-                    dropped: 0,
-                    starved: Vec::new(),
-                    held: Vec::new(),
-                },
-            ),
+            state: Mutex::new(Rank::Outbox, State::default()),
         })
     }
 
@@ -176,9 +128,8 @@ impl Outbox {
             }
             state.owner = None;
             state.starved.clear();
-            state.bytes = 0;
             let held = std::mem::take(&mut state.held);
-            (std::mem::take(&mut state.items), state.waker.take(), held)
+            (state.take_all(), state.waker.take(), held)
         };
         waker.into_iter().for_each(Waker::wake);
         let_go(&held);
@@ -187,30 +138,10 @@ impl Outbox {
 
     /// Takes what queues have put in, and nothing else: they want it back.
     pub(crate) fn drain_queue_deliveries(&self) -> Vec<Item> {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let from_queue = |item: &Item| {
-            matches!(
-                item,
-                Item::Delivery(Delivery {
-                    source: Source::Queue(_),
-                    ..
-                })
-            )
-        };
-        let mut drained = Vec::new();
-        let (kept, bytes) = (&mut state.items, &mut state.bytes);
-        let all = std::mem::take(kept);
-        for item in all {
-            if from_queue(&item) {
-                if let Item::Delivery(delivery) = &item {
-                    *bytes -= delivery.message.cost_bytes();
-                }
-                drained.push(item);
-            } else {
-                kept.push_back(item);
-            }
-        }
+        let mut state = self.state.lock();
+        let all = state.take_all().into_iter();
+        let (drained, kept) = all.partition::<Vec<_>, _>(Item::is_from_queue);
+        kept.into_iter().for_each(|item| state.put(item));
         drained
     }
 
@@ -237,10 +168,10 @@ impl Outbox {
         self.state.lock().bytes
     }
 
-    /// Items that wait.
+    /// Messages and news that wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state.lock().items.len()
+        self.state.lock().waiting
     }
 
     /// Whether nothing waits.
@@ -252,7 +183,7 @@ impl Outbox {
     /// Whether a message that comes now would be taken.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.state.lock().has_room(0)
+        self.state.lock().has_room(1, 0)
     }
 
     /// Messages dropped here for lack of room, ever.
@@ -278,11 +209,11 @@ impl Outbox {
         accepted
     }
 
-    /// [`Outbox::push`] of several messages that matched the same; returns how many were dropped,
-    /// none when there is no owner.
-    pub(crate) fn push_all(
+    /// [`Outbox::push`] of all messages of a run; returns how many were dropped, none when there is
+    /// no owner.
+    pub(crate) fn push_run(
         self: &Arc<Self>,
-        messages: &[Arc<Message>],
+        run: &Arc<Run>,
         matched: &Arc<Matched>,
         wakes: &mut Wakes,
     ) -> u64 {
@@ -290,15 +221,7 @@ impl Outbox {
         if state.owner.is_none() {
             return 0;
         }
-        let mut dropped = 0;
-        for message in messages {
-            let is_taken = !state.overflowed && {
-                let source = Source::Subscription(Arc::clone(matched));
-                let message = Arc::clone(message);
-                state.admit(Delivery { message, source }).0
-            };
-            dropped += u64::from(!is_taken);
-        }
+        let dropped = state.admit_run(run, matched);
         self.stir(state, wakes);
         dropped
     }
@@ -313,13 +236,13 @@ impl Outbox {
         if state.owner.is_none() || state.overflowed {
             return Err(delivery);
         }
-        if !state.has_room(delivery.message.cost_bytes()) {
+        if !state.has_room(1, delivery.message.cost_bytes()) {
             if let Source::Queue(from) = &delivery.source {
                 state.starve(&from.queue);
             }
             return Err(delivery);
         }
-        state.put(delivery);
+        state.put(Item::Delivery(delivery));
         self.stir(state, wakes);
         Ok(())
     }
@@ -328,7 +251,7 @@ impl Outbox {
     pub fn notify(self: &Arc<Self>, event: Event, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if state.owner.is_some() {
-            state.items.push_back(Item::Event(event));
+            state.put(Item::Event(event));
             self.stir(state, wakes);
         }
     }
@@ -357,9 +280,7 @@ impl Outbox {
                 room_for.append(&mut state.starved);
                 held.append(&mut state.held);
             }
-            if state.items.is_empty() && state.items.capacity() > 1024 {
-                state.items = VecDeque::new();
-            }
+            state.give_memory_back();
         }
         drop(state);
         let_go(&held);
@@ -386,117 +307,6 @@ impl Outbox {
     fn wake(&self) {
         let waker = self.state.lock().waker.take();
         waker.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl State {
-    fn standing(&self, connection: ConnectionId) -> Standing {
-        match self.owner {
-            Some(owner) if owner == connection && self.overflowed => Standing::Overflowed,
-            Some(owner) if owner == connection => Standing::Owner,
-            _ => Standing::TakenOver,
-        }
-    }
-
-    fn has_room(&self, bytes: usize) -> bool {
-        // An empty outbox takes any message, however large.
-        self.bytes == 0
-            || (self.items.len() < self.limits.items_max
-                && self.bytes + bytes <= self.limits.bytes_max)
-    }
-
-    fn is_half_empty(&self) -> bool {
-        self.bytes <= self.limits.bytes_max / 2 && self.items.len() <= self.limits.items_max / 2
-    }
-
-    /// Makes room for a live message as the overflow rule says; false when there is none.
-    fn make_room(&mut self, bytes: usize) -> bool {
-        let limits = self.limits;
-        if limits.overflow == Overflow::HoldPublisher
-            && self.items.len() / 2 < limits.items_max
-            && self.bytes.saturating_add(bytes) / 2 <= limits.bytes_max
-        {
-            return true;
-        }
-        self.dropped += 1;
-        match limits.overflow {
-            Overflow::DropNewest | Overflow::HoldPublisher => false,
-            Overflow::DropOldest => {
-                while !self.has_room(bytes) && self.drop_oldest() {}
-                self.has_room(bytes)
-            }
-            Overflow::Disconnect => {
-                self.overflowed = true;
-                false
-            }
-        }
-    }
-
-    fn drop_oldest(&mut self) -> bool {
-        let live = |item: &Item| {
-            matches!(
-                item,
-                Item::Delivery(Delivery {
-                    source: Source::Subscription(_),
-                    ..
-                })
-            )
-        };
-        let oldest = self
-            .items
-            .iter()
-            .position(live)
-            .and_then(|at| self.items.remove(at));
-        if let Some(Item::Delivery(delivery)) = &oldest {
-            self.bytes -= delivery.message.cost_bytes();
-        }
-        oldest.is_some()
-    }
-
-    /// Puts a live subscription's message in, if there is room or can be made; returns whether it
-    /// was, and whether there was room.
-    fn admit(&mut self, delivery: Delivery) -> (bool, bool) {
-        let bytes = delivery.message.cost_bytes();
-        let has_room = self.has_room(bytes);
-        let accepted = has_room || self.make_room(bytes);
-        if accepted {
-            self.put(delivery);
-        }
-        (accepted, has_room)
-    }
-
-    fn put(&mut self, delivery: Delivery) {
-        self.bytes += delivery.message.cost_bytes();
-        self.items.push_back(Item::Delivery(delivery));
-    }
-
-    fn take(&mut self, bytes_max: usize, into: &mut VecDeque<Item>) {
-        // Mostly all of it fits: then the whole queue changes hands, and no item is moved.
-        if into.is_empty() && self.bytes <= bytes_max {
-            std::mem::swap(&mut self.items, into);
-            self.bytes = 0;
-            self.stirred = false;
-            return;
-        }
-        let mut taken = 0;
-        while taken < bytes_max {
-            let Some(item) = self.items.pop_front() else {
-                break;
-            };
-            if let Item::Delivery(delivery) = &item {
-                taken += delivery.message.cost_bytes();
-            }
-            into.push_back(item);
-        }
-        self.bytes -= taken;
-        // What is left counts as news, so that the owner comes back for it.
-        self.stirred = !self.items.is_empty();
-    }
-
-    fn starve(&mut self, queue: &Arc<Queue>) {
-        if !self.starved.iter().any(|known| Arc::ptr_eq(known, queue)) {
-            self.starved.push(Arc::clone(queue));
-        }
     }
 }
 

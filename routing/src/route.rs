@@ -8,6 +8,7 @@ use crate::delivery::Matched;
 use crate::message::Message;
 use crate::outbox::Wakes;
 use crate::queue::{self, Enqueue, Enqueued, Queue};
+use crate::run::Run;
 use crate::shared::SharedGroup;
 use crate::subscriber::Subscriber;
 use crate::time::Timestamp;
@@ -127,16 +128,16 @@ impl Route {
             && self.targets.iter().all(is_live)
     }
 
-    /// Hands messages over for which [`Route::is_live_for`] holds, all of the same publisher and
-    /// QoS; returns how many deliveries slow subscribers refused.
-    pub(crate) fn hand_over_live(&self, messages: &[Arc<Message>], wakes: &mut Wakes) -> u64 {
-        let Some(first) = messages.first() else {
+    /// Hands over a run of messages for which [`Route::is_live_for`] holds, all of the same
+    /// publisher and QoS; returns how many deliveries slow subscribers refused.
+    pub(crate) fn hand_over_run(&self, run: &Arc<Run>, wakes: &mut Wakes) -> u64 {
+        let Some(first) = run.messages().first() else {
             return 0;
         };
         let targets = self.targets.iter();
         let refused = targets.filter_map(|target| {
             let matched = target.matched_for(first)?;
-            Some(target.subscriber.outbox.push_all(messages, matched, wakes))
+            Some(target.subscriber.outbox.push_run(run, matched, wakes))
         });
         refused.sum()
     }

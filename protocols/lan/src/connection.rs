@@ -213,6 +213,10 @@ impl Link {
         for item in taken.drain(..) {
             match item {
                 Item::Delivery(delivery) => self.send(now, &delivery.message, out, &mut counts),
+                Item::Run(run, _) => {
+                    let messages = run.messages().iter();
+                    messages.for_each(|message| self.send(now, message, out, &mut counts));
+                }
                 Item::Event(Event::Close { .. }) => counts.is_closed = true,
                 Item::Event(Event::ConsumerCancelled { .. }) => {}
             }

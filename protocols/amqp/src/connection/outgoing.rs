@@ -59,6 +59,8 @@ impl Connection {
                     channel.deliver(shared, now, (&delivery.message, from), &tag, out);
                 }
             }
+            // Consumers have queues, never live subscriptions.
+            Item::Run(..) => {}
             Item::Event(Event::ConsumerCancelled { token }) => {
                 self.handle_queue_gone(Token(*token), out);
             }

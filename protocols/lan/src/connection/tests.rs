@@ -85,11 +85,7 @@ impl Bus {
         self.subscriber
             .outbox
             .take(self.id, usize::MAX, &mut items, &mut Vec::new());
-        let message = |item| match item {
-            Item::Delivery(delivery) => delivery.message,
-            Item::Event(event) => panic!("{event:?}"),
-        };
-        items.into_iter().map(message).collect()
+        items.iter().flat_map(Item::messages).cloned().collect()
     }
 }
 

@@ -21,6 +21,7 @@ mod publish_in;
 mod publish_out;
 mod retained;
 mod rights;
+mod run_out;
 mod subscribe;
 mod topic_alias;
 mod withheld;

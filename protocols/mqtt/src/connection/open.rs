@@ -338,6 +338,7 @@ impl Open {
             for item in items.drain(..) {
                 match item {
                     Item::Delivery(delivery) => self.send(now, state, delivery, out),
+                    Item::Run(run, matched) => self.sending.put_run(now, &run, &matched, out),
                     Item::Event(Event::Close { .. }) => return Err(Ended::Administratively.into()),
                     // The queue goes with its session, and that is told by the standing.
                     Item::Event(Event::ConsumerCancelled { .. }) => {}

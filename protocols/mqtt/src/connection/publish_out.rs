@@ -46,9 +46,9 @@ pub(super) struct Marks {
 /// Encodes deliveries for one client.
 #[derive(Debug)]
 pub(super) struct Sending {
-    version: Version,
+    pub(super) version: Version,
     packet_size_max: u32,
-    aliases: OutboundAliases,
+    pub(super) aliases: OutboundAliases,
     /// Properties of this receiver alone; reused.
     own: Vec<u8>,
     /// The head of a packet; reused.
@@ -485,26 +485,31 @@ fn shared_form(message: &Message, version: Version) -> &Bytes {
         Version::V5 => WireForm::Mqtt5,
     };
     message.wire_form(form, || {
-        let shared = if version != Version::V5 {
-            Bytes::new()
-        } else if translate::is_native(message) {
-            message.raw_properties.clone()
-        } else {
-            translate::foreign_properties(message).into()
-        };
-        let head = PublishHead {
-            topic: message.address.as_bytes(),
-            shared: &shared,
-            payload_len: message.payload.len(),
-            ..PublishHead::default()
-        };
         let mut packet = Vec::new();
-        head.encode(version, &mut packet);
+        encode_head(message, version, &mut packet);
         if rest_of_payload(message).is_none() {
             packet.extend_from_slice(&message.payload);
         }
         packet.into()
     })
+}
+
+/// All of a QoS 0 PUBLISH but the payload.
+pub(super) fn encode_head(message: &Message, version: Version, packet: &mut Vec<u8>) {
+    let shared = if version != Version::V5 {
+        Bytes::new()
+    } else if translate::is_native(message) {
+        message.raw_properties.clone()
+    } else {
+        translate::foreign_properties(message).into()
+    };
+    let head = PublishHead {
+        topic: message.address.as_bytes(),
+        shared: &shared,
+        payload_len: message.payload.len(),
+        ..PublishHead::default()
+    };
+    head.encode(version, packet);
 }
 
 /// A payload that is not part of the shared form.

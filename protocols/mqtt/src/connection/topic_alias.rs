@@ -68,6 +68,11 @@ impl OutboundAliases {
         }
     }
 
+    /// Whether the client takes any.
+    pub(super) const fn are_allowed(&self) -> bool {
+        self.max > 0
+    }
+
     pub(super) fn form(&mut self, topic: &Bytes) -> TopicForm {
         if self.max == 0 {
             return TopicForm::Topic;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use routing::{Matched, Message, OutBuf, WireForm};
+use routing::{Matched, Message, OutBuf, Run, RunForm, WireForm};
 
 use super::Session;
 use super::session::Subscriptions;
 use crate::command::Kind;
 use crate::monitor;
-use crate::wire::push;
+use crate::wire::{Version, push};
 
 /// From this size on the output references a payload and does not copy it.
 const REFERENCE_BYTES_MIN: usize = 4096;
@@ -27,6 +27,27 @@ pub(super) fn is_subscribed(subs: &Subscriptions, message: &Message, matched: &M
     }
 }
 
+/// Writes the messages of a run, all at once if they look the same to other receivers.
+pub(super) fn write_run(session: &Session, run: &Arc<Run>, matched: &Matched, out: &mut OutBuf) {
+    let is_plain = *matched == Matched::Channel && !session.is_monitor && !may_be_over(session);
+    let (version, form) = match session.version {
+        Version::Resp2 => (Version::Resp2, RunForm::Resp2),
+        Version::Resp3 => (Version::Resp3, RunForm::Resp3),
+    };
+    let encode = |messages: &[Arc<Message>]| push::run(version, messages);
+    match is_plain.then(|| run.form(form, encode)).flatten() {
+        Some(encoded) => out.put_bytes(encoded),
+        None => run.messages().iter().for_each(|message| {
+            write(session, message, matched, out);
+        }),
+    }
+}
+
+/// Whether a subscription may have ended while its messages were on their way.
+fn may_be_over(session: &Session) -> bool {
+    session.subscriptions.have_ended() || session.kept.is_some()
+}
+
 /// Writes a message, unless its subscription has ended while it was on its way: the client has been
 /// told that nothing more will come. Returns whether it is done with; so is one that the user may
 /// not read.
@@ -42,8 +63,7 @@ pub(super) fn write(
         out.put_slice(b"\r\n");
         return true;
     }
-    let may_be_over = session.subscriptions.have_ended() || session.kept.is_some();
-    if may_be_over && !is_subscribed(&session.subscriptions, message, matched) {
+    if may_be_over(session) && !is_subscribed(&session.subscriptions, message, matched) {
         return false;
     }
     let channel = message.address.as_bytes();

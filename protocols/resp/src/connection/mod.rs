@@ -257,6 +257,7 @@ impl Connection {
                 }) => {
                     deliver::write(&self.session, &message, &matched, out);
                 }
+                Item::Run(run, matched) => deliver::write_run(&self.session, &run, &matched, out),
                 Item::Delivery(Delivery {
                     message,
                     source: Source::Queue(from),

@@ -10,8 +10,10 @@
 //! All frames of one message end alike, so the tail is encoded once and shared by every receiver
 //! of both versions; a head is a constant, but for the pattern.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use routing::OutBuf;
+use routing::{Message, OutBuf};
 
 use super::Version;
 use super::reply::{NUMBER_LINE_BYTES_MAX, ReplyWriter, bulk_header};
@@ -54,6 +56,17 @@ pub fn put_tail(channel: &[u8], payload: &Bytes, out: &mut OutBuf) {
     writer.bulk_header(payload.len());
     out.put_bytes(payload);
     out.put_slice(b"\r\n");
+}
+
+/// Messages of an exact channel in one piece, to be shared by all receivers.
+#[must_use]
+pub fn run(version: Version, messages: &[Arc<Message>]) -> Bytes {
+    let mut out = OutBuf::default();
+    for message in messages {
+        out.put_slice(message_head(version));
+        put_tail(message.address.as_bytes(), &message.payload, &mut out);
+    }
+    out.to_vec().into()
 }
 
 /// The tail in one piece, to be shared by all receivers.

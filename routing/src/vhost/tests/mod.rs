@@ -136,9 +136,16 @@ fn taken(outbox: &Outbox, connection: ConnectionId) -> Vec<Delivery> {
     outbox.take(connection, usize::MAX, &mut items, &mut Vec::new());
     items
         .into_iter()
-        .filter_map(|item| match item {
-            Item::Delivery(delivery) => Some(delivery),
-            Item::Event(_) => None,
+        .flat_map(|item| match item {
+            Item::Delivery(delivery) => vec![delivery],
+            Item::Run(run, matched) => {
+                let deliver = |message: &Arc<Message>| Delivery {
+                    message: Arc::clone(message),
+                    source: Source::Subscription(Arc::clone(&matched)),
+                };
+                run.messages().iter().map(deliver).collect()
+            }
+            Item::Event(_) => Vec::new(),
         })
         .collect()
 }

@@ -4,11 +4,13 @@
 mod namespace;
 mod reliable;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use routing::outbox::Item;
 use routing::topic::TopicFilter;
 use routing::{
-    Address, Broker, ConnectionId, Delivery, KeyForm, MessageBuilder, Outbox, OutboxLimits,
+    Address, Broker, ConnectionId, KeyForm, Message, MessageBuilder, Outbox, OutboxLimits,
     Publisher, Subscriber, SubscriberId, SubscriptionOptions,
 };
 
@@ -76,6 +78,8 @@ struct Bus {
     vhost: Arc<VHost>,
     id: ConnectionId,
     outbox: Arc<Outbox>,
+    /// Taken from the outbox, not asked for yet.
+    heard: Mutex<VecDeque<Arc<Message>>>,
 }
 
 impl Bus {
@@ -91,7 +95,13 @@ impl Bus {
         };
         let all = TopicFilter::parse(Bytes::from_static(b"#")).unwrap();
         vhost.subscribe_filter(&Arc::new(subscriber), &all, SubscriptionOptions::default());
-        Self { vhost, id, outbox }
+        let heard = Mutex::default();
+        Self {
+            vhost,
+            id,
+            outbox,
+            heard,
+        }
     }
 
     fn open(&self, config: &LanLink) -> LanTask {
@@ -112,15 +122,17 @@ impl Bus {
 
     /// The next message on the bus: its topic and its payload.
     async fn hear(&self) -> (String, Bytes) {
-        let mut items = VecDeque::new();
-        while items.is_empty() {
+        let message = loop {
+            if let Some(message) = self.heard.lock().unwrap().pop_front() {
+                break message;
+            }
             let stirred = poll_fn(|cx| self.outbox.poll_stirred(self.id, cx));
             timeout(PATIENCE, stirred).await.expect("a message in time");
-            self.outbox.take(self.id, 1, &mut items, &mut Vec::new());
-        }
-        let Some(routing::outbox::Item::Delivery(Delivery { message, .. })) = items.pop_front()
-        else {
-            panic!("no message");
+            let mut items = VecDeque::new();
+            self.outbox
+                .take(self.id, usize::MAX, &mut items, &mut Vec::new());
+            let taken = items.iter().flat_map(Item::messages).cloned();
+            self.heard.lock().unwrap().extend(taken);
         };
         (message.address.to_string(), message.payload.clone())
     }
