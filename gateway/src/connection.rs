@@ -206,8 +206,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
         let is_due = is_new || self.input_waits;
         let is_held = self.is_held();
         if is_due && !is_held {
-            let shared = Arc::clone(&self.conditions.shared);
-            let _batch = shared.broker.core().batch();
+            let _batch = self.conditions.shared.broker.core().batch();
             self.front.handle_input(now, &mut self.input, &mut self.out);
             // Also without input left: the front may have set aside what it cannot do yet.
             self.input_waits = self.is_held();
@@ -367,16 +366,18 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
 
     /// Passes the front's question on.
     fn ask(&mut self) {
+        let Some(request) = self.front.poll_request() else {
+            return;
+        };
         let (shared, peer) = (Arc::clone(&self.conditions.shared), self.peer);
-        match self.front.poll_request() {
-            None => {}
-            Some(Request::Authenticate(_)) if self.conditions.user.is_some() => {
+        match request {
+            Request::Authenticate(_) if self.conditions.user.is_some() => {
                 let user = self.conditions.user.as_deref().unwrap_or_default();
                 let identity = shared.authenticator.load().user(user);
                 let answer = Response::Authenticated(identity);
                 self.answer = Some(Box::pin(std::future::ready(answer)));
             }
-            Some(Request::Authenticate(credentials)) => {
+            Request::Authenticate(credentials) => {
                 let anonymous = self.conditions.anonymous;
                 self.answer = Some(Box::pin(async move {
                     let authenticator = shared.authenticator.load_full();
@@ -384,7 +385,7 @@ impl<F: Frontend + Unpin, S: AsyncRead + AsyncWrite + Unpin> Driver<F, S> {
                     Response::Authenticated(identity.await)
                 }));
             }
-            Some(Request::Sasl(step)) => {
+            Request::Sasl(step) => {
                 let authenticator = shared.authenticator.load();
                 let reply = authenticator.sasl(&mut self.exchange, &step, peer);
                 self.answer = Some(Box::pin(std::future::ready(Response::Sasl(reply))));
