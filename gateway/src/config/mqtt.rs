@@ -76,7 +76,7 @@ impl Default for Mqtt {
             connect_timeout: Duration::from_secs(10),
             keep_alive_max: Duration::ZERO,
             receive_max: 20,
-            inflight_max: 20,
+            inflight_max: 512,
             unconfirmed_max: 65_535,
             queued_max: 1000,
             queued_bytes_max: 0,

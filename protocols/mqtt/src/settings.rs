@@ -103,7 +103,7 @@ impl Default for Settings {
             sizes: SizeLimits::default(),
             topics: TopicLimits::default(),
             receive_max: 20,
-            inflight_max: 20,
+            inflight_max: 512,
             queued_max: 1000,
             queued_bytes_max: None,
             topic_alias_max: 10,

@@ -3,18 +3,21 @@
 use std::collections::HashSet;
 use std::num::NonZeroU16;
 
+/// Foldhash, because the numbers are the gateway's own: nobody chooses them to collide.
+type Ids = HashSet<u16, foldhash::fast::RandomState>;
+
 /// Which identifiers are in use; hands out the others in turn, so that one that was just freed is
 /// not used again at once.
 #[derive(Debug, Default)]
 pub(super) struct PacketIds {
     last: u16,
-    in_use: HashSet<u16>,
+    in_use: Ids,
 }
 
 impl PacketIds {
     /// Those of a session that goes on.
     pub(super) fn resume(in_use: impl Iterator<Item = u16>) -> Self {
-        let in_use: HashSet<u16> = in_use.collect();
+        let in_use: Ids = in_use.collect();
         Self {
             last: in_use.iter().copied().max().unwrap_or(0),
             in_use,
