@@ -247,6 +247,24 @@ impl Outbox {
         Ok(())
     }
 
+    /// [`Outbox::offer`] of all messages of a run for a consumer that does not acknowledge: true
+    /// when all were taken, false when none was.
+    pub(crate) fn offer_run(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        token: u64,
+        wakes: &mut Wakes,
+    ) -> bool {
+        let mut state = self.state.lock();
+        if state.owner.is_none() || state.overflowed || !state.has_room_for_run(run) {
+            return false;
+        }
+        let run = Arc::clone(run);
+        state.put(Item::QueueRun { run, token });
+        self.stir(state, wakes);
+        true
+    }
+
     /// Puts news in; news is never dropped, and never many.
     pub fn notify(self: &Arc<Self>, event: Event, wakes: &mut Wakes) {
         let mut state = self.state.lock();

@@ -121,7 +121,7 @@ impl Publisher {
                 let published = route.deliver(now, message, &mut enqueue);
                 // Who has to stop for a full receiver has to know with each message.
                 if !self.wakes.may_hold {
-                    self.run.begin(route, message, published);
+                    self.run.begin(now, route, message, published);
                 }
                 published
             }

@@ -114,26 +114,30 @@ impl Route {
         self
     }
 
-    /// Whether this message goes to live subscriptions and nowhere else, whole. A subscriber that
-    /// it meets twice gets both copies before the next message.
-    pub(crate) fn is_live_for(&self, message: &Message) -> bool {
+    /// Whether what becomes of this message is known beforehand: it goes to live subscriptions,
+    /// whole, to queues that neither journal nor refuse it, and nowhere else. A subscriber that it
+    /// meets twice gets both copies before the next message.
+    pub(crate) fn takes_runs_of(&self, message: &Message) -> bool {
         let is_live = |target: &Target| {
             let matched = target.matched_for(message);
             matched.is_some_and(|matched| target.subscriber.takes_live(message, matched))
         };
         self.meets_each_once
-            && self.queues.is_empty()
+            && self.queues.iter().all(|queue| queue.takes_runs_of(message))
             && self.groups.is_empty()
             && self.delays.is_empty()
             && self.targets.iter().all(is_live)
     }
 
-    /// Hands over a run of messages for which [`Route::is_live_for`] holds, all of the same
+    /// Hands over a run of messages for which [`Route::takes_runs_of`] holds, all of the same
     /// publisher and QoS; returns how many deliveries slow subscribers refused.
-    pub(crate) fn hand_over_run(&self, run: &Arc<Run>, wakes: &mut Wakes) -> u64 {
+    pub(crate) fn hand_over_run(&self, now: Timestamp, run: &Arc<Run>, wakes: &mut Wakes) -> u64 {
         let Some(first) = run.messages().first() else {
             return 0;
         };
+        for queue in &self.queues {
+            queue.enqueue_run(now, run, wakes);
+        }
         let targets = self.targets.iter();
         let refused = targets.filter_map(|target| {
             let matched = target.matched_for(first)?;

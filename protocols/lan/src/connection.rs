@@ -218,7 +218,7 @@ impl Link {
                     messages.for_each(|message| self.send(now, message, out, &mut counts));
                 }
                 Item::Event(Event::Close { .. }) => counts.is_closed = true,
-                Item::Event(Event::ConsumerCancelled { .. }) => {}
+                Item::QueueRun { .. } | Item::Event(Event::ConsumerCancelled { .. }) => {}
             }
         }
         self.taken = taken;

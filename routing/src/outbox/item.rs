@@ -13,6 +13,14 @@ pub enum Item {
     Delivery(Delivery),
     /// Messages for a live subscription: nothing to settle.
     Run(Arc<Run>, Arc<Matched>),
+    /// Messages of a queue for a consumer that does not acknowledge, none of them handed out
+    /// before: nothing to settle.
+    QueueRun {
+        /// The messages.
+        run: Arc<Run>,
+        /// The front's own key of the consumer.
+        token: u64,
+    },
     /// News.
     Event(Event),
 }
@@ -38,7 +46,7 @@ impl Item {
     pub fn messages(&self) -> &[Arc<Message>] {
         match self {
             Self::Delivery(delivery) => std::slice::from_ref(&delivery.message),
-            Self::Run(run, _) => run.messages(),
+            Self::Run(run, _) | Self::QueueRun { run, .. } => run.messages(),
             Self::Event(_) => &[],
         }
     }
@@ -47,7 +55,7 @@ impl Item {
     pub(super) fn cost_bytes(&self) -> usize {
         match self {
             Self::Delivery(delivery) => delivery.message.cost_bytes(),
-            Self::Run(run, _) => run.cost_bytes(),
+            Self::Run(run, _) | Self::QueueRun { run, .. } => run.cost_bytes(),
             Self::Event(_) => 0,
         }
     }
@@ -56,11 +64,11 @@ impl Item {
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Delivery(_) | Self::Event(_) => 1,
-            Self::Run(run, _) => run.messages().len(),
+            Self::Run(run, _) | Self::QueueRun { run, .. } => run.messages().len(),
         }
     }
 
-    /// Whether a queue has put it in, which wants it back if it is not sent.
+    /// Whether a queue has put it in, which may want it back if it is not sent.
     pub(super) const fn is_from_queue(&self) -> bool {
         matches!(
             self,
@@ -73,7 +81,7 @@ impl Item {
 
     /// Whether it is of a live subscription.
     pub(super) const fn is_live(&self) -> bool {
-        !self.is_from_queue() && !matches!(self, Self::Event(_))
+        !self.is_from_queue() && !matches!(self, Self::QueueRun { .. } | Self::Event(_))
     }
 }
 

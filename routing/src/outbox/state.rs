@@ -106,9 +106,7 @@ impl State {
 
     /// [`State::admit`] of all messages of a run; returns how many were dropped.
     pub(super) fn admit_run(&mut self, run: &Arc<Run>, matched: &Arc<Matched>) -> u64 {
-        let is_whole = run.cost_bytes() <= RUN_BYTES_MAX
-            && self.has_room(run.messages().len(), run.cost_bytes());
-        if is_whole && !self.overflowed {
+        if self.has_room_for_run(run) && !self.overflowed {
             self.put(Item::Run(Arc::clone(run), Arc::clone(matched)));
             return 0;
         }
@@ -118,6 +116,11 @@ impl State {
             dropped += u64::from(!is_taken);
         }
         dropped
+    }
+
+    /// Whether a run may be put in as one item.
+    pub(super) fn has_room_for_run(&self, run: &Run) -> bool {
+        run.cost_bytes() <= RUN_BYTES_MAX && self.has_room(run.messages().len(), run.cost_bytes())
     }
 
     pub(super) fn put(&mut self, item: Item) {

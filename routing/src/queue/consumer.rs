@@ -223,6 +223,14 @@ impl Consumers {
         true
     }
 
+    /// The only one.
+    pub(super) const fn sole(&self) -> Option<&Consumer> {
+        match self.list.as_slice() {
+            [consumer] => Some(consumer),
+            _ => None,
+        }
+    }
+
     /// Whether one of them could take a message, if its outbox has room.
     pub(super) fn have_credit(&self) -> bool {
         self.list

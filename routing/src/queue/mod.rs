@@ -17,6 +17,7 @@ mod list;
 mod paging;
 mod policy;
 mod recovery;
+mod run;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -214,6 +215,23 @@ impl Queue {
     ) -> Enqueued {
         let mut guard = self.state.lock();
         let state = &mut *guard;
+        let enqueued = self.enqueue_locked(state, now, (message, qos), matched, enqueue);
+        if enqueued.is_accepted() {
+            self.finish(state, now);
+            enqueue.dead.append(&mut state.dead);
+        }
+        enqueued
+    }
+
+    /// [`Queue::enqueue`] without its end, which is [`Queue::finish`].
+    fn enqueue_locked(
+        self: &Arc<Self>,
+        state: &mut State,
+        now: Timestamp,
+        (message, qos): (&Arc<Message>, QoS),
+        matched: Option<&Arc<Matched>>,
+        enqueue: &mut Enqueue<'_>,
+    ) -> Enqueued {
         if state.is_deleted {
             return Enqueued::Gone;
         }
@@ -241,8 +259,6 @@ impl Queue {
             state.ready.push(entry);
             self.drop_surplus(state);
         }
-        self.finish(state, now);
-        enqueue.dead.append(&mut state.dead);
         Enqueued::Accepted
     }
 

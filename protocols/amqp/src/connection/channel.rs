@@ -158,7 +158,8 @@ impl Channel {
             return self.settle(shared, settle);
         }
         let method = Method::parse(id, payload)?;
-        // All else must find the queues as the acknowledgements before it left them.
+        // All else must find the queues as what came before it left them.
+        shared.publisher.end_run();
         shared.flush_settlements(now);
         self.dispatch(shared, now, method, out)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use routing::{
-    Access, Consumer, ConsumerId, Credit, Error, Message, Name, OutBuf, QueueOptions, Timestamp,
-    delivery::QueueDelivery, error::Kind,
+    Access, Consumer, ConsumerId, Credit, Error, Message, Name, OutBuf, QueueOptions, Run,
+    Timestamp, delivery::QueueDelivery, error::Kind,
 };
 
 use super::{
@@ -219,6 +219,34 @@ impl Channel {
         };
         put_deliver(out, self.id, tag.as_bytes(), delivered, to);
         self.put_message(shared, now, (message, from), out);
+    }
+
+    /// Writes a run of deliveries to a consumer of this channel that does not acknowledge.
+    pub(super) fn deliver_run(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        run: &Run,
+        tag: &Name,
+        out: &mut OutBuf,
+    ) {
+        for message in run.messages() {
+            let delivered = (self.next_delivery_tag(), Redelivered::No);
+            translate::put_routing_key(message, &mut shared.key);
+            let to = PublishedTo {
+                exchange: message.exchange.as_bytes(),
+                routing_key: &shared.key,
+            };
+            put_deliver(out, self.id, tag.as_bytes(), delivered, to);
+            let properties = translate::content_properties(now, message);
+            put_content(
+                out,
+                self.id,
+                &properties,
+                &message.payload,
+                shared.frame_max,
+            );
+        }
     }
 
     fn put_message(

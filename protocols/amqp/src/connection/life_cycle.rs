@@ -44,6 +44,9 @@ impl Connection {
         if !is_life_cycle || is_in_content {
             return false;
         }
+        if let State::Open(shared) = &mut self.state {
+            shared.publisher.end_run();
+        }
         match Method::parse(id, frame.payload) {
             Ok(Method::Channel(ChannelMethod::Open)) => self.open_channel(now, frame.channel, out),
             Ok(Method::Channel(ChannelMethod::Close(_))) => {

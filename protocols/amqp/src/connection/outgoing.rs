@@ -1,11 +1,15 @@
 //! From the outbox to the output: deliveries and news.
 
 use routing::{
-    Event, OutBuf, Source, Timestamp,
+    Event, Name, OutBuf, Source, Timestamp,
     outbox::{Item, Standing},
 };
 
-use super::{Connection, State, shared::Token};
+use super::{
+    Connection, State,
+    channel::Channel,
+    shared::{Shared, Token},
+};
 use crate::{
     error::{Refused, ReplyCode},
     wire::{
@@ -45,18 +49,16 @@ impl Connection {
     fn write_item(&mut self, now: Timestamp, item: &Item, out: &mut OutBuf) {
         match item {
             Item::Delivery(delivery) => {
-                let (State::Open(shared), Source::Queue(from)) =
-                    (&mut self.state, &delivery.source)
-                else {
+                let Source::Queue(from) = &delivery.source else {
                     return;
                 };
-                // No such consumer: its channel is closed, and the message is back in its queue.
-                let Some(consumer) = shared.consumers.get(&Token(from.token)) else {
-                    return;
-                };
-                let tag = consumer.tag.clone();
-                if let Some(channel) = self.channels.get_mut(&consumer.channel) {
+                if let Some((channel, shared, tag)) = self.consumer(Token(from.token)) {
                     channel.deliver(shared, now, (&delivery.message, from), &tag, out);
+                }
+            }
+            Item::QueueRun { run, token } => {
+                if let Some((channel, shared, tag)) = self.consumer(Token(*token)) {
+                    channel.deliver_run(shared, now, run, &tag, out);
                 }
             }
             // Consumers have queues, never live subscriptions.
@@ -70,6 +72,18 @@ impl Connection {
                 self.fail(now, &refused, MethodId::NONE, out);
             }
         }
+    }
+
+    /// The channel of a consumer and the consumer's tag; none when the channel is closed, and what
+    /// was to be settled is back in its queue.
+    fn consumer(&mut self, token: Token) -> Option<(&mut Channel, &mut Shared, Name)> {
+        let State::Open(shared) = &mut self.state else {
+            return None;
+        };
+        let consumer = shared.consumers.get(&token)?;
+        let tag = consumer.tag.clone();
+        let channel = self.channels.get_mut(&consumer.channel)?;
+        Some((channel, shared, tag))
     }
 
     /// The queue of a consumer is deleted (RabbitMQ: consumer cancel notification).

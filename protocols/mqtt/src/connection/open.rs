@@ -340,8 +340,9 @@ impl Open {
                     Item::Delivery(delivery) => self.send(now, state, delivery, out),
                     Item::Run(run, matched) => self.sending.put_run(now, &run, &matched, out),
                     Item::Event(Event::Close { .. }) => return Err(Ended::Administratively.into()),
-                    // The queue goes with its session, and that is told by the standing.
-                    Item::Event(Event::ConsumerCancelled { .. }) => {}
+                    // The queue goes with its session, and that is told by the standing. Its
+                    // consumer acknowledges.
+                    Item::QueueRun { .. } | Item::Event(Event::ConsumerCancelled { .. }) => {}
                 }
             }
             self.note_withheld(now, state).map(|()| standing)

@@ -267,6 +267,8 @@ impl Connection {
                         self.serve(now, held, out);
                     }
                 }
+                // All consumers here acknowledge.
+                Item::QueueRun { .. } => {}
                 Item::Event(Event::ConsumerCancelled { token }) => self.wait_anew(now, token, out),
                 Item::Event(Event::Close { reason }) => {
                     tracing::debug!(%reason, "connection ended");

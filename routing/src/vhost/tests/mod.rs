@@ -145,7 +145,7 @@ fn taken(outbox: &Outbox, connection: ConnectionId) -> Vec<Delivery> {
                 };
                 run.messages().iter().map(deliver).collect()
             }
-            Item::Event(_) => Vec::new(),
+            Item::QueueRun { .. } | Item::Event(_) => Vec::new(),
         })
         .collect()
 }

@@ -341,3 +341,23 @@ fn a_quorum_queue_knows_no_prefetch_of_a_channel() {
     let closed = connection_closed(540, text, MethodId::BASIC_CONSUME);
     assert_eq!(client.send(&consume("qq", "t", 0)), closed);
 }
+
+#[test]
+fn a_consumer_that_acknowledges_nothing_gets_what_comes_in_one_read_in_order() {
+    let mut client = Client::with_queue(&broker());
+    client.send(&consume("q", "t", 2));
+    let published = [publish(b"1"), publish(b"2"), publish(b"3")].concat();
+    let expected = [delivered(1, b"1"), delivered(2, b"2"), delivered(3, b"3")];
+    assert_eq!(client.send(&published), expected.concat());
+    assert_eq!(client.send(&publish(b"4")), delivered(4, b"4"));
+}
+
+#[test]
+fn a_cancelled_consumer_gets_what_was_published_before_in_the_same_read() {
+    let mut client = Client::with_queue(&broker());
+    client.send(&consume("q", "t", 2));
+    let published = [publish(b"1"), publish(b"2"), publish(b"3"), cancel("t")].concat();
+    client.send(&published);
+    let queue = client.connection.broker.vhost("/").unwrap();
+    assert_eq!(queue.queue("q").unwrap().status().messages, 0);
+}

@@ -397,3 +397,13 @@ fn misuse_of_direct_reply_to_is_refused() {
         channel_closed(406, text, MethodId::BASIC_PUBLISH)
     );
 }
+
+#[test]
+fn a_get_finds_all_that_was_published_before_in_the_same_read() {
+    let mut client = Client::with_queue(&broker());
+    let published = [publish(b"1"), publish(b"2"), publish(b"3"), get(2)].concat();
+    let said = client.send(&published);
+    // Messages left: the last field of the method, before its frame's end.
+    let method_len = 7 + 4 + 9 + 1 + 2 + 4;
+    assert_eq!(said[method_len - 4..=method_len], *b"\0\0\0\x02\xce");
+}
