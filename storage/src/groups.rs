@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::shared::{Shared, lock};
 use crate::stats::Stopwatch;
-use crate::tail::Frame;
+use crate::tail::{Frame, Waiting};
 
 /// How long a commit waits for a batch to end: what several hundred appends take.
 const GATHER_MAX: Duration = Duration::from_micros(100);
@@ -90,9 +90,15 @@ impl Shared {
     /// keep the others waiting for two syncs.
     pub(crate) fn gather(&self) {
         let watch = Stopwatch::start();
-        while self.batches.load(Ordering::Acquire) > 0 && watch.elapsed() < GATHER_MAX {
-            std::hint::spin_loop();
+        let mut tail = self.tail();
+        while self.batches.load(Ordering::Acquire) > 0
+            && let Some(left) = GATHER_MAX.checked_sub(watch.elapsed())
+        {
+            tail.waiting = Waiting::ForBatches;
+            let waited = self.work.wait_timeout(tail, left);
+            tail = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        tail.waiting = Waiting::Not;
     }
 
     /// Looks out for the next commit for a moment before sleeping: under load it is asked for

@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) groups: (Mutex<Groups>, Condvar),
     tail: Mutex<Tail>,
     /// Signals the committer.
-    work: Condvar,
+    pub(crate) work: Condvar,
     /// Signals who waits for `durable`, and the filler.
     moved: (Mutex<()>, Condvar),
     refill: (Mutex<bool>, Condvar),
@@ -171,6 +171,7 @@ impl Shared {
             Waiting::Not => false,
             Waiting::ForTick => tail.wants_commit,
             Waiting::ForAnything => tail.has_frames(),
+            Waiting::ForBatches => self.batches.load(Ordering::Acquire) == 0,
         };
         if wake {
             tail.waiting = Waiting::Not;

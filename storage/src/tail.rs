@@ -73,6 +73,8 @@ pub(crate) enum Waiting {
     Not,
     ForTick,
     ForAnything,
+    /// For the end of the last batch.
+    ForBatches,
 }
 
 /// Limits of the tail, from the settings.

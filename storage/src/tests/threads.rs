@@ -39,6 +39,22 @@ fn appends_during_a_sync_share_the_next_one() {
 }
 
 #[test]
+fn a_batch_that_stays_open_holds_a_commit_up_for_a_moment_only() {
+    let (journal, _) = Journal::open(settings(), SimFiles::new(1)).unwrap();
+    journal.begin_batch();
+    journal.append(&[b"first"], Urgency::Sync).unwrap();
+    let other = journal.clone();
+    let urgent = std::thread::spawn(move || {
+        let at = other.append(&[b"urgent"], Urgency::Sync).unwrap();
+        other.wait_durable(at.end)
+    });
+    urgent.join().unwrap().unwrap();
+    let last = journal.append(&[b"last"], Urgency::Sync).unwrap();
+    journal.end_batch();
+    wait_until(|| journal.durable() >= last.end);
+}
+
+#[test]
 fn records_of_many_threads_are_all_there_each_thread_in_order() {
     let files = SimFiles::new(1);
     let (journal, _) = Journal::open(settings(), files.clone()).unwrap();
