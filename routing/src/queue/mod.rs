@@ -495,8 +495,10 @@ impl Queue {
 
     /// Drops the head while there is more than the limits allow.
     fn drop_surplus(self: &Arc<Self>, state: &mut State) {
-        while self.policy().limits.overflow == QueueOverflow::DropHead
-            && state.ready.is_over(&self.policy().limits)
+        let policy = self.policy();
+        let limits = &policy.limits;
+        while limits.overflow == QueueOverflow::DropHead
+            && state.ready.is_over(limits)
             && let Some(dropped) = state.ready.pop()
         {
             self.let_die(state, dropped, DeathReason::MaxLength);

@@ -221,7 +221,8 @@ impl Channel {
         self.put_message(shared, now, (message, from), out);
     }
 
-    /// Writes a run of deliveries to a consumer of this channel that does not acknowledge.
+    /// Writes a run of deliveries, all published to one address, to a consumer of this channel that
+    /// does not acknowledge.
     pub(super) fn deliver_run(
         &mut self,
         shared: &mut Shared,
@@ -230,13 +231,16 @@ impl Channel {
         tag: &Name,
         out: &mut OutBuf,
     ) {
+        let Some(first) = run.messages().first() else {
+            return;
+        };
+        translate::put_routing_key(first, &mut shared.key);
+        let to = PublishedTo {
+            exchange: first.exchange.as_bytes(),
+            routing_key: &shared.key,
+        };
         for message in run.messages() {
             let delivered = (self.next_delivery_tag(), Redelivered::No);
-            translate::put_routing_key(message, &mut shared.key);
-            let to = PublishedTo {
-                exchange: message.exchange.as_bytes(),
-                routing_key: &shared.key,
-            };
             put_deliver(out, self.id, tag.as_bytes(), delivered, to);
             let properties = translate::content_properties(now, message);
             put_content(

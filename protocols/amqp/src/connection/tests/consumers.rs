@@ -361,3 +361,27 @@ fn a_cancelled_consumer_gets_what_was_published_before_in_the_same_read() {
     let queue = client.connection.broker.vhost("/").unwrap();
     assert_eq!(queue.queue("q").unwrap().status().messages, 0);
 }
+
+#[test]
+fn each_delivery_says_its_own_routing_key() {
+    let mut client = Client::with_queue(&broker());
+    let bind = Args::default().u16(0).short("q").short("amq.fanout");
+    client.send(&method(MethodId::QUEUE_BIND, bind.short("").u8(0).long([])));
+    client.send(&consume("q", "t", 2));
+    let keys = ["a", "a", "a", "b", "b", "b", "a"];
+    let published = keys.map(|key| publish_to(("amq.fanout", key), 0, PLAIN, b"x"));
+    let expected = (1..).zip(keys).map(|(tag, key)| {
+        let (redelivered, exchange) = (Redelivered::No, "amq.fanout");
+        Delivered {
+            tag,
+            redelivered,
+            exchange,
+            key,
+            properties: PLAIN,
+            body: b"x",
+        }
+        .bytes()
+    });
+    let expected = expected.collect::<Vec<_>>().concat();
+    assert_eq!(client.send(&published.concat()), expected);
+}
