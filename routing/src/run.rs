@@ -11,6 +11,10 @@ use crate::message::Message;
 /// near the bound that it asks for, and large payloads are not copied together.
 pub(crate) const RUN_BYTES_MAX: usize = 64 * 1024;
 
+/// Messages with longer payloads are copied to each receiver's output as they are: a shared form
+/// of them would hold as much memory again for as long as the slowest receiver takes.
+const SHARED_PAYLOAD_BYTES_MAX: usize = 512;
+
 /// Who holds a run that has one receiver: the publisher, for a moment, and the receiver.
 const SOLE_HOLDERS: usize = 2;
 
@@ -77,8 +81,8 @@ impl Run {
     }
 
     /// All messages encoded for one dialect, one after the other: made by `encode` at first use and
-    /// shared by all receivers. None when there is nobody to share it with: then encoding into the
-    /// receiver's own buffer costs less.
+    /// shared by all receivers. None when there is nobody to share it with or the payloads are
+    /// large: then encoding into the receiver's own buffer costs less.
     pub fn form(
         self: &Arc<Self>,
         form: RunForm,
@@ -86,7 +90,8 @@ impl Run {
     ) -> Option<&Bytes> {
         #[expect(clippy::indexing_slicing, reason = "one slot per variant")]
         let slot = &self.forms[form as usize];
-        if slot.get().is_none() && Arc::strong_count(self) <= SOLE_HOLDERS {
+        let is_large = self.payload_bytes > self.messages.len() * SHARED_PAYLOAD_BYTES_MAX;
+        if slot.get().is_none() && (is_large || Arc::strong_count(self) <= SOLE_HOLDERS) {
             return None;
         }
         Some(slot.get_or_init(|| encode(&self.messages)))

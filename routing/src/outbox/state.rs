@@ -11,6 +11,9 @@ use crate::ids::ConnectionId;
 use crate::queue::Queue;
 use crate::run::{RUN_BYTES_MAX, Run};
 
+/// The part of an outbox's limits up to which a run is dropped whole.
+const LITTLE: usize = 16;
+
 /// From this capacity on, an empty queue's memory is given back.
 const SPARE_ITEMS_MAX: usize = 1024;
 
@@ -63,33 +66,40 @@ impl State {
         {
             return true;
         }
-        self.dropped += 1;
-        match limits.overflow {
-            Overflow::DropNewest | Overflow::HoldPublisher => false,
-            Overflow::DropOldest => {
-                while !self.has_room(1, bytes) && self.drop_oldest() {}
-                self.has_room(1, bytes)
-            }
-            Overflow::Disconnect => {
-                self.overflowed = true;
-                false
-            }
-        }
+        let has_room = limits.overflow == Overflow::DropOldest && self.drop_oldest_for(1, bytes);
+        self.dropped += u64::from(!has_room);
+        self.overflowed = limits.overflow == Overflow::Disconnect;
+        has_room
     }
 
-    fn drop_oldest(&mut self) -> bool {
-        let Some(at) = self.items.iter().position(Item::is_live) else {
-            return false;
-        };
-        if let Some(Item::Run(run, matched)) = self.items.get(at).cloned() {
-            self.items.remove(at);
-            for delivery in item::deliveries(&run, &matched).rev() {
-                self.items.insert(at, Item::Delivery(delivery));
+    /// Drops the oldest live messages until there is room for so many of so many bytes together;
+    /// false when there is none even so.
+    fn drop_oldest_for(&mut self, messages: usize, bytes: usize) -> bool {
+        while !self.has_room(messages, bytes) {
+            let Some(at) = self.items.iter().position(Item::is_live) else {
+                return false;
+            };
+            if let Some(Item::Run(run, matched)) = self.items.get(at)
+                && !self.is_little(run)
+            {
+                let deliveries: Vec<_> = item::deliveries(run, matched).collect();
+                self.items.remove(at);
+                for delivery in deliveries.into_iter().rev() {
+                    self.items.insert(at, Item::Delivery(delivery));
+                }
+            }
+            if let Some(oldest) = self.items.remove(at) {
+                self.forget(&oldest);
+                self.dropped += u64::try_from(oldest.count()).unwrap_or(0);
             }
         }
-        let oldest = self.items.remove(at);
-        oldest.iter().for_each(|oldest| self.forget(oldest));
-        oldest.is_some()
+        true
+    }
+
+    /// Whether a run is so little beside the limits that it may be dropped whole.
+    fn is_little(&self, run: &Run) -> bool {
+        run.messages().len() <= self.limits.items_max / LITTLE
+            && run.cost_bytes() <= self.limits.bytes_max / LITTLE
     }
 
     /// Puts a live subscription's message in, if there is room or can be made; returns whether it
@@ -106,7 +116,7 @@ impl State {
 
     /// [`State::admit`] of all messages of a run; returns how many were dropped.
     pub(super) fn admit_run(&mut self, run: &Arc<Run>, matched: &Arc<Matched>) -> u64 {
-        if self.has_room_for_run(run) && !self.overflowed {
+        if !self.overflowed && (self.has_room_for_run(run) || self.make_room_for_run(run)) {
             self.put(Item::Run(Arc::clone(run), Arc::clone(matched)));
             return 0;
         }
@@ -121,6 +131,14 @@ impl State {
     /// Whether a run may be put in as one item.
     pub(super) fn has_room_for_run(&self, run: &Run) -> bool {
         run.cost_bytes() <= RUN_BYTES_MAX && self.has_room(run.messages().len(), run.cost_bytes())
+    }
+
+    /// Lets the oldest give way to a whole run, where that is the rule.
+    fn make_room_for_run(&mut self, run: &Run) -> bool {
+        self.limits.overflow == Overflow::DropOldest
+            && run.cost_bytes() <= RUN_BYTES_MAX
+            && self.is_little(run)
+            && self.drop_oldest_for(run.messages().len(), run.cost_bytes())
     }
 
     pub(super) fn put(&mut self, item: Item) {

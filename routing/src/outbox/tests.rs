@@ -75,6 +75,22 @@ fn the_oldest_of_a_run_make_room_for_newer_messages() {
 }
 
 #[test]
+fn a_run_that_is_little_beside_the_limits_makes_room_whole() {
+    let outbox = outbox(32, Overflow::DropOldest);
+    for _ in 0..16 {
+        push_run(&outbox, &["1", "2"]);
+    }
+    assert_eq!(push_run(&outbox, &["3", "4"]), 0);
+    assert_eq!((outbox.len(), outbox.dropped()), (32, 2));
+    let source = Source::Subscription(Arc::new(Matched::Channel));
+    let message = message("5");
+    assert!(outbox.push(Delivery { message, source }, &mut Wakes::default()));
+    assert_eq!((outbox.len(), outbox.dropped()), (31, 4));
+    let last = taken(&outbox, usize::MAX).split_off(14);
+    assert_eq!(last, [vec!["3", "4"], vec!["5"]]);
+}
+
+#[test]
 fn a_receiver_that_a_run_breaks_gets_no_more_and_has_to_go() {
     let outbox = outbox(2, Overflow::Disconnect);
     assert_eq!(push_run(&outbox, &["1", "2", "3", "4"]), 2);

@@ -20,8 +20,9 @@ use crate::translate;
 use crate::wire::property::Property;
 use crate::wire::{Ack, PacketType, PublishHead, Qos, Reader, Version};
 
-/// Payloads from this size on are not copied into the shared encoded form.
-const SHARED_PAYLOAD_BYTES_MAX: usize = 4096;
+/// Longer payloads are not part of the encoded form that receivers share: it would hold as much
+/// memory again for as long as the slowest takes.
+const SHARED_PAYLOAD_BYTES_MAX: usize = 512;
 
 /// What a PUBREC is about.
 #[derive(Debug)]
@@ -514,7 +515,7 @@ pub(super) fn encode_head(message: &Message, version: Version, packet: &mut Vec<
 
 /// A payload that is not part of the shared form.
 fn rest_of_payload(message: &Message) -> Option<&Bytes> {
-    Some(&message.payload).filter(|payload| payload.len() >= SHARED_PAYLOAD_BYTES_MAX)
+    Some(&message.payload).filter(|payload| payload.len() > SHARED_PAYLOAD_BYTES_MAX)
 }
 
 /// The property block inside a shared form of version 5.

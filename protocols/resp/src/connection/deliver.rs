@@ -10,8 +10,9 @@ use crate::command::Kind;
 use crate::monitor;
 use crate::wire::{Version, push};
 
-/// From this size on the output references a payload and does not copy it.
-const REFERENCE_BYTES_MIN: usize = 4096;
+/// Longer payloads are not part of a form that receivers share: it would hold as much memory again
+/// for as long as the slowest takes.
+const SHARED_PAYLOAD_BYTES_MAX: usize = 512;
 
 /// Who holds a message that has one receiver: its publisher, for a moment, and the receiver.
 const SOLE_HOLDERS: usize = 2;
@@ -75,9 +76,9 @@ pub(super) fn write(
         Matched::Glob(glob) => push::put_pattern_head(session.version, glob.as_bytes(), out),
         Matched::Filters { .. } => return false,
     }
-    // Alone with it, or with a payload that is not copied, encoding costs less than sharing.
+    // Alone with it, encoding costs less than sharing.
     let has_others = Arc::strong_count(message) > SOLE_HOLDERS;
-    if has_others && message.payload.len() < REFERENCE_BYTES_MIN {
+    if has_others && message.payload.len() <= SHARED_PAYLOAD_BYTES_MAX {
         let encode = || push::tail(channel, &message.payload);
         out.put_slice(message.wire_form(WireForm::Resp, encode));
     } else {
