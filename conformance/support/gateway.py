@@ -118,6 +118,11 @@ class Gateway:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
+    def memory_mib(self, field: str = "VmRSS") -> float:
+        """The process's resident memory, or with `VmHWM` the most it ever was."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(rf"^{field}:\s+(\d+)", status, re.MULTILINE)[1]) / 1024
+
     def log_tail(self, lines: int = 40) -> str:
         """The end of the log, for a failure's message."""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])

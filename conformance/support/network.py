@@ -26,6 +26,12 @@ def _call(name: str, *arguments) -> None:
         raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
+def _move_to(path: str) -> None:
+    namespace = os.open(path, os.O_RDONLY)
+    _call("setns", namespace, 0)
+    os.close(namespace)
+
+
 class Network:
     """While it is open, this thread and the processes it starts are on our host."""
 
@@ -67,6 +73,67 @@ class Network:
     def peer(self, program: str, *arguments: str) -> "Peer":
         """Starts `lan/peers/<program>.py` on the peers' host, and waits until it is ready."""
         return Peer([*self.enter, sys.executable, str(_program(program)), *arguments])
+
+
+class Host:
+    """A machine on a `Switch`."""
+
+    interface = "eth0"
+
+    def __init__(self, number: int):
+        self.address = f"10.79.0.{number + 1}"
+        here = os.readlink("/proc/thread-self/ns/net")
+        self._process = subprocess.Popen(["unshare", "--net", "sleep", "900"])
+        self.path = f"/proc/{self._process.pid}/ns/net"
+        wait_until(lambda: os.readlink(self.path) != here, what="a host's namespace")
+        self.enter = ["nsenter", f"--net={self.path}"]
+        _ip("link set lo up", self.enter)
+
+    def __enter__(self) -> None:
+        """While it is open, this thread, its sockets and the processes it starts are on this host."""
+        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        _move_to(self.path)
+
+    def __exit__(self, *_) -> None:
+        _call("setns", self._home, 0)
+        os.close(self._home)
+
+    def peer(self, program: str, *arguments: str) -> "Peer":
+        """Starts `lan/peers/<program>.py` on this host, and waits until it is ready."""
+        return Peer([*self.enter, sys.executable, str(_program(program)), *arguments])
+
+    def stop(self) -> None:
+        """Ends the namespace with all its interfaces."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Switch:
+    """Hosts, and the switch between them: `lan/peers/wire.py`, which loses, repeats and reorders as it is told."""
+
+    def __init__(self, hosts: int):
+        self._middle = Host(-1)
+        self.hosts = [Host(number) for number in range(hosts)]
+        names = [f"port{number}" for number in range(hosts)]
+        for name, host in zip(names, self.hosts):
+            _ip(f"link add {name} type veth peer name {host.interface} netns {host.enter[1].split('/')[2]}", self._middle.enter)
+            _ip(f"link set {name} up", self._middle.enter)
+            _ip(f"addr add {host.address}/24 dev {host.interface}", host.enter)
+            # A datagram is a frame here, as behind a network card.
+            _ip(f"link set {host.interface} up gso_max_segs 1", host.enter)
+            _ip(f"route add 224.0.0.0/4 dev {host.interface}", host.enter)
+        self._wire = self._middle.peer("wire", *names)
+
+    def lose(self, loss: float, seed: int) -> dict:
+        """How the network is from now on; returns what it did until now."""
+        self._wire.order(loss=loss, seed=seed)
+        return self._wire.hear()
+
+    def close(self) -> None:
+        """Unplugs everything."""
+        self._wire.close()
+        for host in [*self.hosts, self._middle]:
+            host.stop()
 
 
 class Loopback:

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from crash.mqtt_peer import CONNACK, PUBLISH, packet, read_packet, text
-from suites.mqtt.test_slow import memory_mb
 
 COUNT = 100_000
 # What a subscriber that does not read may cost: what waits to be written to it, and what the allocator holds back.
@@ -45,10 +44,10 @@ def retain_all(gateway) -> None:
 @pytest.mark.parametrize("pause_s", [0, 3], ids=["quick", "slow"])
 def test_all_retained_messages_arrive(retaining_gateway, qos, pause_s):
     raw, stream = connect(retaining_gateway, f"subscriber-{qos}-{pause_s}", 4096 if pause_s else None)
-    before = memory_mb(retaining_gateway)
+    before = retaining_gateway.memory_mib()
     raw.sendall(packet(0x82, b"\x00\x01" + text("#") + bytes([qos])))
     time.sleep(pause_s)
-    grown = memory_mb(retaining_gateway) - before
+    grown = retaining_gateway.memory_mib() - before
     assert grown < WAITING_MB, f"{grown:.0f} MB for one slow subscriber"
     seen: dict[bytes, bytes] = {}
     while len(seen) < COUNT:

@@ -27,12 +27,6 @@ packet_timeout = "2s"
 SLACK_MB = 24
 
 
-def memory_mb(gateway, field: str = "VmRSS") -> float:
-    """The gateway's resident memory, or with `VmHWM` the most it ever was."""
-    status = open(f"/proc/{gateway._process.pid}/status").read()
-    return int(re.search(rf"^{field}:\s+(\d+)", status, re.MULTILINE)[1]) / 1024
-
-
 def connect(gateway, client_id: str, keep_alive_s: int = 0, clean: bool = True, will: str = ""):
     """A raw 3.1.1 client: its socket, which holds little that is not read, and its stream."""
     raw = socket.socket()
@@ -80,9 +74,9 @@ def test_who_never_reads_costs_what_may_wait_and_no_more(start_gateway, qos):
     subscribe(deaf, "t", qos)
     subscribe(watcher, "end", 0)
     flood(publisher, "other", qos, 4)  # what the publisher itself costs
-    before = memory_mb(gateway)
+    before = gateway.memory_mib()
     flood(publisher, "t", qos, 200 if qos == 0 else 40)
-    grown = memory_mb(gateway, "VmHWM") - before
+    grown = gateway.memory_mib("VmHWM") - before
     # QoS 0: 4 MiB; QoS 1: 200 messages of 10 kB.
     assert grown < 4 + SLACK_MB, f"{grown:.0f} MB for one client that never reads"
     expect_will(watcher, "end")
@@ -92,19 +86,19 @@ def test_who_never_reads_the_answers_is_listened_to_no_more(start_gateway):
     gateway = start_gateway(CONFIG)
     deaf, watcher = connect(gateway, "deaf", will="end"), connect(gateway, "w")
     subscribe(watcher, "end", 0)
-    before = memory_mb(gateway)
+    before = gateway.memory_mib()
     requests, sent = PINGREQ * 5000 + packet(0x82, b"\x00\x02" + text("a") + b"\x00"), 0
     with pytest.raises(OSError):
         while sent < 200 * MB:
             sent += deaf[0].send(requests)
-    grown = memory_mb(gateway, "VmHWM") - before
+    grown = gateway.memory_mib("VmHWM") - before
     assert grown < SLACK_MB, f"{grown:.0f} MB for one client that never reads its answers"
     expect_will(watcher, "end")
 
 
 def test_a_thousand_that_send_a_byte_now_and_then_are_ended_and_cost_little(start_gateway):
     gateway = start_gateway(CONFIG)
-    before, started = memory_mb(gateway), time.monotonic()
+    before, started = gateway.memory_mib(), time.monotonic()
     # Half of them never finish their CONNECT, half a PUBLISH.
     dripping = selectors.DefaultSelector()
     for number in range(500):
@@ -124,5 +118,5 @@ def test_a_thousand_that_send_a_byte_now_and_then_are_ended_and_cost_little(star
             key.fileobj.close()
     assert not dripping.get_map(), f"{len(dripping.get_map())} are still there"
     assert beat > 5, "they were ended at once"
-    grown = memory_mb(gateway, "VmHWM") - before
+    grown = gateway.memory_mib("VmHWM") - before
     assert grown < 1000 * 0.02 + SLACK_MB, f"{grown:.0f} MB for a thousand clients that hardly write"

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.gateway import wait_until
 
-from .test_bars import memory_kib, thread_ns
+from .test_bars import thread_ns
 
 LIMIT_MIB = 8
 # What allocator and kernel may add to the limit.
@@ -202,15 +202,15 @@ def stalled_at(gateway, channel: bytes):
     return enter
 
 
-def grown_mib(gateway, before: int) -> float:
+def grown_mib(gateway, before: float) -> float:
     """How far the memory has grown at its highest."""
-    return (memory_kib(gateway, "VmHWM") - before) / 1024
+    return gateway.memory_mib("VmHWM") - before
 
 
 @pytest.mark.parametrize("policy", ["disconnect", "drop-oldest"])
 def test_a_stalled_subscriber_is_bounded_and_costs_the_others_nothing(start_gateway, policy):
     gateway = start_gateway(config(policy))
-    before = memory_kib(gateway)
+    before = gateway.memory_mib()
     assert_costs_little(gateway, policy, nobody, stalled_at(gateway, b"news"))
     assert grown_mib(gateway, before) < LIMIT_MIB + SLACK_MIB
 
@@ -238,7 +238,7 @@ def test_with_drop_oldest_the_newest_are_there_and_the_others_counted(start_gate
 
 def test_with_pause_publisher_only_its_own_publishers_wait_and_nothing_is_lost(start_gateway):
     gateway, count = start_gateway(config("pause-publisher")), 40_000
-    before = memory_kib(gateway)
+    before = gateway.memory_mib()
     assert_costs_little(gateway, "pause-publisher", nobody, stalled_at(gateway, b"stalled"))
     stalled = subscriber(gateway, b"held", b"slow")
     publisher = Publisher(gateway, b"held", range(count))
@@ -337,7 +337,7 @@ def small_memory() -> str:
 @pytest.mark.parametrize("end", ["broken connection", "kill -9"])
 def test_with_durable_a_backlog_far_beyond_the_memory_is_kept_whole(start_gateway, end):
     gateway, count = start_gateway(small_memory()), BACKLOG_MIB * 1024
-    before = memory_kib(gateway)
+    before = gateway.memory_mib()
     stalled = subscriber(gateway, b"news", b"slow")
     accepted = publish_what_goes(gateway, count)
     # In memory are the outbox, what the budget allows, and what is on its way to the disk.
@@ -348,7 +348,7 @@ def test_with_durable_a_backlog_far_beyond_the_memory_is_kept_whole(start_gatewa
     if end == "kill -9":
         gateway.kill()
         gateway.start()
-    before = memory_kib(gateway)
+    before = gateway.memory_mib()
     check_kept(gateway, accepted)
     assert grown_mib(gateway, before) < bound
 
@@ -392,7 +392,7 @@ def check_kept(gateway, accepted: list[int]) -> None:
 def test_with_durable_what_waits_is_bounded(start_gateway):
     limits = f'durable_bytes_max = "{LIMIT_MIB}MiB"\n'
     gateway, count = start_gateway(config("durable", limits)), 60_000
-    before = memory_kib(gateway)
+    before = gateway.memory_mib()
     stalled = subscriber(gateway, b"news", b"slow")
     Publisher(gateway, b"news", range(count)).join()
     # It waits in the queue, and once more in the outbox; and the rest is on its way to the disk.
