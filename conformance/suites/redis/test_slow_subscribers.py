@@ -1,8 +1,9 @@
 """A subscriber that stops reading, under each policy: what it takes of the memory, what it costs the others, what it loses.
 
 Where nothing goes to the disk, the others' rate is decided by the gateway's processor time for a message; that is compared,
-because on a machine with other work the rate itself swings by half from one second to the next. With `durable` it is the
-rate. All is measured in turns, alone and beside the stalled subscriber, and the middle ones count.
+because on a machine with other work the rate itself swings by half from one second to the next, and the least of several
+rounds counts, because other work only adds to it. With `durable` it is the rate, and the middle round counts. All is
+measured in turns, alone and beside the stalled subscriber.
 """
 
 import re
@@ -19,9 +20,9 @@ from support.gateway import wait_until
 from .test_bars import thread_ns
 
 LIMIT_MIB = 8
-# What allocator and kernel may add to the limit.
-SLACK_MIB = 24
-READERS, MESSAGES, ROUNDS, ATTEMPTS = 4, 10_000, 5, 3
+# What the stalled one and the slowest of the readers may hold, and what allocator and kernel may add.
+HELD_MIB, SLACK_MIB = 2 * LIMIT_MIB, 24
+READERS, MESSAGES, ROUNDS, ATTEMPTS = 4, 40_000, 6, 3
 RATE_ROUNDS = 3
 BODY_BYTES = 1024
 # Messages offered a second, and for how long; and how many go as fast as they can.
@@ -164,23 +165,18 @@ def cost_of_a_message_ns(gateway, channel: bytes = b"news") -> float:
     return spent / MESSAGES
 
 
-def assert_costs_little(gateway, policy: str, alone, beside) -> None:
-    """That a message to the readers costs at most a tenth more in the second setting than in the first. One that a burst
-    of other work has spoilt is measured again.
-    """
+def costs_little(gateway, policy: str, alone, beside) -> bool:
+    """Whether a message to the readers costs at most a tenth more in the second setting than in the first."""
     cost_of_a_message_ns(gateway)
-    for _ in range(ATTEMPTS):
-        costs = ([], [])
-        for _ in range(ROUNDS):
-            for setting, cost in zip((alone, beside), costs):
-                leave = setting()
-                cost.append(cost_of_a_message_ns(gateway))
-                leave()
-        first, second = (statistics.median(cost) for cost in costs)
-        print(f"{policy}: a message to {READERS} readers costs {first:.0f} ns, beside a stalled one {second:.0f} ns")
-        if second < first * 1.1:
-            return
-    raise AssertionError(f"{policy}: the others pay {second / first:.2f} times as much")
+    costs = ([], [])
+    for _ in range(ROUNDS):
+        for setting, cost in zip((alone, beside), costs):
+            leave = setting()
+            cost.append(cost_of_a_message_ns(gateway))
+            leave()
+    first, second = (min(cost) for cost in costs)
+    print(f"{policy}: a message to {READERS} readers costs {first:.0f} ns, beside a stalled one {second:.0f} ns")
+    return second < first * 1.1
 
 
 def nobody():
@@ -204,15 +200,21 @@ def stalled_at(gateway, channel: bytes):
 
 def grown_mib(gateway, before: float) -> float:
     """How far the memory has grown at its highest."""
-    return gateway.memory_mib("VmHWM") - before
+    grown = gateway.memory_mib("VmHWM") - before
+    print(f"the memory has grown by {grown:.1f} MiB")
+    return grown
 
 
-@pytest.mark.parametrize("policy", ["disconnect", "drop-oldest"])
-def test_a_stalled_subscriber_is_bounded_and_costs_the_others_nothing(start_gateway, policy):
-    gateway = start_gateway(config(policy))
-    before = gateway.memory_mib()
-    assert_costs_little(gateway, policy, nobody, stalled_at(gateway, b"news"))
-    assert grown_mib(gateway, before) < LIMIT_MIB + SLACK_MIB
+@pytest.mark.parametrize("policy, channel", [("disconnect", b"news"), ("drop-oldest", b"news"), ("pause-publisher", b"stalled")])
+def test_a_stalled_subscriber_is_bounded_and_costs_the_others_nothing(start_gateway, policy, channel):
+    def holds() -> bool:
+        gateway = start_gateway(config(policy))
+        before = gateway.memory_mib()
+        is_cheap = costs_little(gateway, policy, nobody, stalled_at(gateway, channel))
+        assert grown_mib(gateway, before) < HELD_MIB + SLACK_MIB
+        return is_cheap
+
+    assert any(holds() for _ in range(ATTEMPTS)), "a burst of other work spoils one attempt, not all"
 
 
 def test_with_disconnect_it_is_cut_off_and_counted(start_gateway):
@@ -239,12 +241,11 @@ def test_with_drop_oldest_the_newest_are_there_and_the_others_counted(start_gate
 def test_with_pause_publisher_only_its_own_publishers_wait_and_nothing_is_lost(start_gateway):
     gateway, count = start_gateway(config("pause-publisher")), 40_000
     before = gateway.memory_mib()
-    assert_costs_little(gateway, "pause-publisher", nobody, stalled_at(gateway, b"stalled"))
     stalled = subscriber(gateway, b"held", b"slow")
     publisher = Publisher(gateway, b"held", range(count))
     cost_of_a_message_ns(gateway)
     assert publisher.answered < count / 2, "still held"
-    assert grown_mib(gateway, before) < 2 * LIMIT_MIB + SLACK_MIB
+    assert grown_mib(gateway, before) < HELD_MIB + SLACK_MIB
     assert read_until(stalled, count - 1) == list(range(count))
     publisher.join()
 
