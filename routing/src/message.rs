@@ -1,7 +1,7 @@
 //! A message: immutable, shared by one [`Arc`], its payload never copied on the way.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use bytes::Bytes;
 
@@ -12,6 +12,9 @@ use crate::name::Name;
 use crate::properties::Properties;
 use crate::time::Timestamp;
 
+/// What a message without any has.
+static NO_PROPERTIES: LazyLock<Properties> = LazyLock::new(Properties::default);
+
 /// A protocol as the source of messages: how to read the property bytes that it wrote.
 #[derive(Debug)]
 pub struct Origin {
@@ -20,7 +23,7 @@ pub struct Origin {
     /// The protocol's name, for logs and metrics.
     pub name: &'static str,
     /// Reads raw property bytes that this protocol has checked before. A user id in them is one
-    /// that it vouches for.
+    /// that it vouches for. No bytes are no properties, and are not read.
     pub decode: fn(&Bytes) -> Properties,
 }
 
@@ -159,6 +162,9 @@ impl Message {
     /// The neutral properties, decoded at first use.
     #[must_use]
     pub fn properties(&self) -> &Properties {
+        if self.raw_properties.is_empty() {
+            return &NO_PROPERTIES;
+        }
         self.properties
             .get_or_init(|| Box::new((self.origin.decode)(&self.raw_properties)))
     }

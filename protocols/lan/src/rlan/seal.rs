@@ -4,9 +4,8 @@
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use chacha20poly1305::aead::{AeadInOut, Nonce};
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use sha2::Sha256;
 
 use super::header::{HEADER_BYTES, Header, Kind, StreamId};
@@ -37,7 +36,7 @@ impl fmt::Debug for RlanKey {
 /// A stream's key; `None` on a link without keys.
 pub(super) struct Cipher {
     pub(super) id: u8,
-    cipher: Option<ChaCha20Poly1305>,
+    key: Option<LessSafeKey>,
 }
 
 impl fmt::Debug for Cipher {
@@ -52,7 +51,7 @@ impl Cipher {
     /// The cipher of a stream under the key `id`; `None` if the link has no such key.
     pub(super) fn new(keys: &[RlanKey], id: u8, stream: StreamId) -> Option<Self> {
         if keys.is_empty() {
-            return (id == 0).then_some(Self { id, cipher: None });
+            return (id == 0).then_some(Self { id, key: None });
         }
         let key = keys.iter().find(|key| key.id == id)?;
         let origin = stream.origin.to_be_bytes();
@@ -60,16 +59,14 @@ impl Cipher {
             &key.secret,
             &[b"rlan1", &origin, &stream.epoch.to_be_bytes()],
         )?;
-        let cipher = Some(ChaCha20Poly1305::new(&digest.into()));
-        Some(Self { id, cipher })
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &digest).ok()?;
+        let key = Some(LessSafeKey::new(key));
+        Some(Self { id, key })
     }
 
     /// No seal.
     pub(super) const fn none() -> Self {
-        Self {
-            id: 0,
-            cipher: None,
-        }
+        Self { id: 0, key: None }
     }
 
     /// The sealed datagram.
@@ -80,13 +77,12 @@ impl Cipher {
         datagram.extend_from_slice(&head);
         body.iter()
             .for_each(|part| datagram.extend_from_slice(part));
-        if let Some(cipher) = &self.cipher {
-            let mut plain = datagram.split_off(HEADER_BYTES);
-            let sealed = cipher.encrypt_inout_detached(&nonce(header), &head, (&mut *plain).into());
+        if let Some(key) = &self.key {
+            let (_, plain) = datagram.split_at_mut(HEADER_BYTES);
+            let tag = key.seal_in_place_separate_tag(nonce(header), Aad::from(head), plain);
             // Only what exceeds 256 GiB cannot be sealed.
-            let tag = sealed.unwrap_or_default();
-            datagram.unsplit(plain);
-            datagram.extend_from_slice(&tag);
+            tag.into_iter()
+                .for_each(|tag| datagram.extend_from_slice(tag.as_ref()));
         }
         datagram.freeze()
     }
@@ -94,24 +90,24 @@ impl Cipher {
     /// The body of a datagram; `None` if the seal is broken.
     pub(super) fn open(&self, header: &Header, datagram: &[u8]) -> Option<Bytes> {
         let (head, body) = datagram.split_at_checked(HEADER_BYTES)?;
-        let Some(cipher) = &self.cipher else {
+        let Some(key) = &self.key else {
             return Some(Bytes::copy_from_slice(body));
         };
-        let (body, tag) = body.split_last_chunk::<TAG_BYTES>()?;
         let mut body = BytesMut::from(body);
-        let tag = (*tag).into();
-        let plain = cipher.decrypt_inout_detached(&nonce(header), head, (&mut *body).into(), &tag);
-        plain.ok().map(|()| body.freeze())
+        let plain = key.open_in_place(nonce(header), Aad::from(head), &mut body);
+        let plain_bytes = plain.ok()?.len();
+        body.truncate(plain_bytes);
+        Some(body.freeze())
     }
 }
 
 /// Numbers of DATA and of the other types are counted apart, and a number comes once in an epoch.
-fn nonce(header: &Header) -> Nonce<ChaCha20Poly1305> {
+fn nonce(header: &Header) -> Nonce {
     let mut nonce = [0; 12];
     let (space, number) = nonce.split_at_mut(4);
     space.copy_from_slice(&u32::from(header.kind != Kind::Data).to_be_bytes());
     number.copy_from_slice(&header.number.to_be_bytes());
-    nonce.into()
+    Nonce::assume_unique_for_key(nonce)
 }
 
 /// HMAC-SHA256. `None` never: it takes keys of any length.

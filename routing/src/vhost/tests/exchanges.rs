@@ -72,6 +72,7 @@ fn delaying(journal: &Arc<RecordingJournal>) -> (Broker, Arc<Queue>) {
 
 fn late(builder: &mut MessageBuilder) {
     builder.origin = &LATE;
+    builder.raw_properties = Bytes::from_static(b"late");
     builder.qos = QoS::AtLeastOnce;
 }
 

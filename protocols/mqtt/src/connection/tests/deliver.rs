@@ -262,6 +262,7 @@ fn a_message_of_another_protocol_is_converted_for_every_receiver() {
     let address = Address::new(Bytes::from_static(b"t"));
     let payload = Bytes::from_static(b"x");
     let mut builder = MessageBuilder::new(address, "amq.topic".into(), payload, &FOREIGN);
+    builder.raw_properties = Bytes::from_static(b"text");
     builder.qos = QoS::AtLeastOnce;
     builder.expires_at = Some(bench.now.plus_ms(1_500));
     let vhost = bench.broker.vhost("/").unwrap();
