@@ -12,6 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+/// A message is taken from memory by its publisher's thread and given back by its last receiver's,
+/// for which the system's allocator has its threads wait for each other. How it is set is in
+/// `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(command) = &arguments.command {
