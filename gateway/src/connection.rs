@@ -45,8 +45,8 @@ const SLICES: usize = 64;
 /// How long a peer may take to read the last words, and to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a listener gives each of its connections.
-#[derive(Clone, Debug)]
+/// What the connections of a listener share.
+#[derive(Debug)]
 pub struct Conditions {
     /// Everything the gateway's tasks share.
     pub shared: Arc<Shared>,
@@ -79,7 +79,7 @@ pub fn drive<F, S>(
     front: F,
     stream: S,
     peer: Peer,
-    conditions: Conditions,
+    conditions: Arc<Conditions>,
 ) -> impl Future<Output = ()>
 where
     F: Frontend + Unpin,
@@ -131,7 +131,7 @@ struct Driver<F: Frontend, S> {
     is_done: bool,
     /// When a client that takes nothing of what waits for it is given up.
     stalled_until: Option<Instant>,
-    conditions: Conditions,
+    conditions: Arc<Conditions>,
 }
 
 /// What a turn found.

@@ -374,7 +374,7 @@ impl Gateway {
         &mut self,
         protocol: &'static str,
         config: &Listener,
-        serve: impl Fn(Stream, Peer, Conditions) -> Serving + Clone + Send + Sync + 'static,
+        serve: impl Fn(Stream, Peer, Arc<Conditions>) -> Serving + Clone + Send + Sync + 'static,
     ) -> Result<(), StartError>
     where
         Serving: Future<Output = ()> + Send + 'static,
@@ -393,14 +393,14 @@ impl Gateway {
         }
         for acceptor in listener::bind_all(protocol, &config.bind, config.socket_mode)? {
             self.addresses.push((protocol, acceptor.address()?));
-            let conditions = Conditions {
+            let conditions = Arc::new(Conditions {
                 shared: Arc::clone(&self.shared),
                 anonymous,
                 user: None,
                 write_timeout: Some(config.write_timeout).filter(|it| !it.is_zero()),
-            };
+            });
             let (shared, serve) = (Arc::clone(&self.shared), serve.clone());
-            let serve = move |stream, peer| serve(stream, peer, conditions.clone());
+            let serve = move |stream, peer| serve(stream, peer, Arc::clone(&conditions));
             let accepting = listener::accept(protocol, acceptor, admission, shared, serve);
             self.shared.shutdown.spawn("listener", accepting);
         }

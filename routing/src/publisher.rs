@@ -47,16 +47,23 @@ pub struct Resolved {
 
 type ByKey = HashMap<Bytes, Arc<Resolved>, foldhash::fast::RandomState>;
 
-/// One connection's publishing side.
-#[derive(Debug)]
-pub struct Publisher {
-    vhost: Arc<VHost>,
+/// What was looked up, as long as the topology does not change.
+#[derive(Debug, Default)]
+struct Cache {
     generation: u64,
     by_exchange: HashMap<Bytes, ByKey, foldhash::fast::RandomState>,
     entries: usize,
+}
+
+/// One connection's publishing side. What only a publishing connection needs is made when it first
+/// publishes.
+#[derive(Debug)]
+pub struct Publisher {
+    vhost: Arc<VHost>,
+    cache: Option<Box<Cache>>,
     /// Whom to wake; [`Publisher::flush`] does.
     pub wakes: Wakes,
-    run: LiveRun,
+    run: Option<Box<LiveRun>>,
     /// A receiver that could not keep up with what was published here.
     held_by: Option<Arc<Outbox>>,
 }
@@ -67,11 +74,9 @@ impl Publisher {
     pub fn new(vhost: Arc<VHost>) -> Self {
         Self {
             vhost,
-            generation: 0,
-            by_exchange: HashMap::default(),
-            entries: 0,
+            cache: None,
             wakes: Wakes::default(),
-            run: LiveRun::default(),
+            run: None,
             held_by: None,
         }
     }
@@ -92,12 +97,11 @@ impl Publisher {
         key: &[u8],
         form: KeyForm,
     ) -> Result<Arc<Resolved>, Error> {
-        self.refresh();
-        if let Some(known) = self
-            .by_exchange
-            .get(exchange)
-            .and_then(|keys| keys.get(key))
-        {
+        let generation = self.vhost.generation.load(Ordering::Acquire);
+        let cache = self.cache.get_or_insert_default();
+        cache.refresh(generation);
+        let keys = cache.by_exchange.get(exchange);
+        if let Some(known) = keys.and_then(|keys| keys.get(key)) {
             return Ok(Arc::clone(known));
         }
         self.resolve_new(exchange, key, form)
@@ -110,7 +114,9 @@ impl Publisher {
             found.is_reusable.then(|| Arc::new(found.route.settled()))
         });
         let continued = cached.as_ref();
-        if let Some(published) = continued.and_then(|route| self.run.join(route, message)) {
+        if let Some(run) = &mut self.run
+            && let Some(published) = continued.and_then(|route| run.join(route, message))
+        {
             return published;
         }
         self.end_run();
@@ -121,7 +127,8 @@ impl Publisher {
                 let published = route.deliver(now, message, &mut enqueue);
                 // Who has to stop for a full receiver has to know with each message.
                 if !self.wakes.may_hold {
-                    self.run.begin(now, route, message, published);
+                    let run = self.run.get_or_insert_default();
+                    run.begin(now, route, message, published);
                 }
                 published
             }
@@ -161,8 +168,10 @@ impl Publisher {
     /// Hands over what still waits to go along with the message before it: call it before anything
     /// else that the same client asks for, so that all happens in the client's order.
     pub fn end_run(&mut self) {
-        let refused = self.run.end(&mut self.wakes);
-        self.vhost.core().counters.refused(refused);
+        if let Some(run) = &mut self.run {
+            let refused = run.end(&mut self.wakes);
+            self.vhost.core().counters.refused(refused);
+        }
     }
 
     /// Wakes everybody who got something: call it once per batch.
@@ -179,15 +188,6 @@ impl Publisher {
     #[must_use]
     pub const fn held_by(&self) -> Option<&Arc<Outbox>> {
         self.held_by.as_ref()
-    }
-
-    fn refresh(&mut self) {
-        let generation = self.vhost.generation.load(Ordering::Acquire);
-        if generation != self.generation || self.entries > CACHE_ENTRIES_MAX {
-            self.by_exchange.clear();
-            self.entries = 0;
-            self.generation = generation;
-        }
     }
 
     fn resolve_new(
@@ -217,12 +217,9 @@ impl Publisher {
             exchange: found,
             route,
         });
-        let keys = self
-            .by_exchange
-            .entry(Bytes::copy_from_slice(exchange))
-            .or_default();
-        keys.insert(key, Arc::clone(&resolved));
-        self.entries += 1;
+        self.cache
+            .get_or_insert_default()
+            .insert(exchange, key, &resolved);
         Ok(resolved)
     }
 
@@ -241,6 +238,24 @@ impl Publisher {
             }
             _ => None,
         }
+    }
+}
+
+impl Cache {
+    /// Forgets all when the topology is another than it was, or it has become large.
+    fn refresh(&mut self, generation: u64) {
+        if generation != self.generation || self.entries > CACHE_ENTRIES_MAX {
+            self.by_exchange.clear();
+            self.entries = 0;
+            self.generation = generation;
+        }
+    }
+
+    fn insert(&mut self, exchange: &[u8], key: Bytes, resolved: &Arc<Resolved>) {
+        let exchange = Bytes::copy_from_slice(exchange);
+        let keys = self.by_exchange.entry(exchange).or_default();
+        keys.insert(key, Arc::clone(resolved));
+        self.entries += 1;
     }
 }
 

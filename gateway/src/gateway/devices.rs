@@ -22,7 +22,7 @@ impl Gateway {
             let opened = SnTask::open(
                 gateway.clone(),
                 settings::mqtt_sn(gateway, seed),
-                conditions,
+                Arc::new(conditions),
                 settings::mqtt_of_sn(config, gateway, &self.shared.mqtt),
                 Arc::clone(counters),
             );

@@ -67,7 +67,7 @@ impl SnTask {
     pub fn open(
         config: MqttSnGateway,
         settings: lan::sn::Settings,
-        conditions: Conditions,
+        conditions: Arc<Conditions>,
         mqtt: mqtt::Settings,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {

@@ -21,7 +21,7 @@ const WORDS_MAX: usize = 256;
 /// What all lines of one gateway have in common.
 #[derive(Debug)]
 pub(super) struct Terms {
-    pub(super) conditions: Conditions,
+    pub(super) conditions: Arc<Conditions>,
     pub(super) mqtt: Arc<mqtt::Settings>,
     /// What the names of devices begin with.
     pub(super) client_id_prefix: String,
@@ -39,7 +39,7 @@ pub(super) fn open(
     let (sender, upward) = mpsc::channel(WORDS_MAX);
     let (near, far) = duplex(PIPE_BYTES);
     let (reader, writer) = split(near);
-    let conditions = terms.conditions.clone();
+    let conditions = Arc::clone(&terms.conditions);
     let shared = Arc::clone(&conditions.shared);
     let id = ConnectionId::unique();
     let (broker, now) = (Arc::clone(&shared.broker), shared.clock.now());

@@ -10,7 +10,7 @@ pub(super) struct Rights {
     /// The default exchange, for `$reply/...`.
     pub(super) write_default: bool,
     /// Which topics; none is all.
-    topics: Option<TopicPermissions>,
+    topics: Option<Box<TopicPermissions>>,
 }
 
 impl Rights {
@@ -25,7 +25,7 @@ impl Rights {
             write_bus: is_sound && may(Access::Write, BUS),
             read_bus: is_sound && may(Access::Read, BUS),
             write_default: may(Access::Write, "amq.default"),
-            topics: filled.and_then(Result::ok),
+            topics: filled.and_then(Result::ok).map(Box::new),
         }
     }
 
