@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use routing::{
-    Broker, ConnectionId, Message, Outbox, OutboxLimits, Subscriber, SubscriberId,
-    SubscriptionOptions, TopicFilter,
+    Broker, ConnectionId, Message, Outbox, OutboxLimits, Subscriber, SubscriptionOptions,
+    TopicFilter,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -75,11 +75,7 @@ async fn listen(link: LanLink, count: u64, out: &mut impl Write) -> io::Result<(
     };
     let id = ConnectionId::unique();
     let outbox = Outbox::attached(id, OutboxLimits::default());
-    let subscriber = Arc::new(Subscriber {
-        id: SubscriberId::unique(),
-        outbox: Arc::clone(&outbox),
-        queue: None,
-    });
+    let subscriber = Subscriber::live(Arc::clone(&outbox));
     if let Ok(all) = TopicFilter::parse(Bytes::from_static(b"#")) {
         vhost.subscribe_filter(&subscriber, &all, SubscriptionOptions::default());
     }

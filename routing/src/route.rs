@@ -210,7 +210,7 @@ impl Target {
 mod tests {
     use super::*;
     use crate::message::Origin;
-    use crate::{Address, Broker, MessageBuilder, Outbox, SubscriberId, SubscriptionOptions};
+    use crate::{Address, Broker, MessageBuilder, Outbox, SubscriptionOptions};
 
     static ORIGIN: Origin = Origin {
         tag: 0,
@@ -222,12 +222,7 @@ mod tests {
     fn a_message_kept_from_its_own_publisher_has_met_a_subscription() {
         let broker = Broker::in_memory(vec![&ORIGIN]);
         let vhost = broker.vhost("/").unwrap();
-        let id = SubscriberId::unique();
-        let subscriber = Arc::new(Subscriber {
-            id,
-            outbox: Outbox::detached(),
-            queue: None,
-        });
+        let subscriber = Subscriber::live(Outbox::detached());
         let filter = crate::TopicFilter::parse("a".into()).unwrap();
         let options = SubscriptionOptions {
             no_local: true,
@@ -240,7 +235,7 @@ mod tests {
             builder.publisher = publisher;
             vhost.publish(Timestamp(0), &builder.build(), &mut Wakes::default())
         };
-        let own = publish(Some(id));
+        let own = publish(Some(subscriber.id));
         assert_eq!((own.receivers, own.no_local), (0, true));
         assert!(!publish(None).no_local);
     }

@@ -9,12 +9,12 @@ use std::sync::{Arc, Weak};
 use crate::address::Address;
 use crate::delivery::{Delivery, Source};
 use crate::error::Error;
-use crate::ids::{ConnectionId, ConsumerId, Seq, SessionId};
+use crate::ids::{ConnectionId, ConsumerId, QueueId, Seq, SessionId};
 use crate::journal::{Entry, Lsn};
 use crate::message::Message;
 use crate::name::Name;
-use crate::outbox::{Item, OutboxLimits, Wakes};
-use crate::queue::{Consumer, Credit, Queue};
+use crate::outbox::{Item, Outbox, OutboxLimits, Wakes};
+use crate::queue::{Consumer, Credit, Queue, QueueLimits};
 use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
@@ -89,6 +89,8 @@ pub struct SessionState {
     /// next one is given it again.
     pub(crate) returns_unsettled: bool,
     consumer: Option<ConsumerId>,
+    /// Of the connection that has the session.
+    credit: Option<Arc<Credit>>,
     expires_at: Option<Timestamp>,
     will_at: Option<Timestamp>,
     is_ended: bool,
@@ -105,8 +107,20 @@ pub struct Session {
     pub subscriber: Arc<Subscriber>,
     /// Whether it is journalled: it was opened to outlive its connection.
     pub is_durable: bool,
+    /// What its queue is called and how much it holds, once it has one.
+    pub(crate) queue_id: QueueId,
+    pub(crate) queue_limits: QueueLimits,
     vhost: Weak<VHost>,
     state: Mutex<SessionState>,
+}
+
+/// A session to be made.
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    pub(crate) queue: QueueId,
+    pub(crate) client_id: Name,
+    pub(crate) is_durable: bool,
+    pub(crate) limits: QueueLimits,
 }
 
 /// A session opened by a connection.
@@ -132,21 +146,16 @@ pub struct Noted {
 }
 
 impl Session {
-    pub(crate) fn new(
-        id: SessionId,
-        client_id: Name,
-        subscriber: Arc<Subscriber>,
-        is_durable: bool,
-        vhost: Weak<VHost>,
-    ) -> Arc<Self> {
-        let state = Mutex::new(Rank::Session, SessionState::default());
+    pub(crate) fn new(new: NewSession, vhost: Weak<VHost>) -> Arc<Self> {
         Arc::new(Self {
-            id,
-            client_id,
-            subscriber,
-            is_durable,
+            id: new.id,
+            client_id: new.client_id,
+            subscriber: Subscriber::live(Outbox::detached()),
+            is_durable: new.is_durable,
+            queue_id: new.queue,
+            queue_limits: new.limits,
             vhost,
-            state,
+            state: Mutex::new(Rank::Session, SessionState::default()),
         })
     }
 
@@ -161,12 +170,25 @@ impl Session {
         use_state(&mut self.state.lock())
     }
 
-    /// The queue of messages of QoS 1 and 2.
-    ///
-    /// Every session has one; the `Option` is the subscriber's.
+    /// The queue of messages of QoS 1 and 2; none as long as a session that ends with its
+    /// connection has not asked for such.
     #[must_use]
     pub fn queue(&self) -> Option<&Arc<Queue>> {
-        self.subscriber.queue.as_ref()
+        self.subscriber.queue.get()
+    }
+
+    /// Gives it its queue, which is new and empty.
+    pub(crate) fn set_queue(&self, queue: Arc<Queue>) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        let queue = self.subscriber.queue.get_or_init(|| queue);
+        match state.credit.clone() {
+            // With nothing in it there is nobody to wake, and no time to look at.
+            Some(credit) if state.consumer.is_none() => {
+                let consumer = self.consumer(&mut state, credit);
+                queue.consume(Timestamp(0), consumer, &mut Wakes::default())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Notes a QoS 2 packet identifier as received `[MQTT-4.3.3-10]`. Unchanged when it already
@@ -228,21 +250,28 @@ impl Session {
         (state.expires_at, state.will_at) = (None, None);
         let under_way = state.outgoing.len() + state.recovered.released.len();
         let credit = Credit::with_outstanding(receive_max.max(1).into(), under_way);
+        state.credit = Some(Arc::clone(&credit));
         if let Some(queue) = self.queue() {
-            let consumer = Consumer {
-                id: ConsumerId::unique(),
-                outbox: Arc::clone(&self.subscriber.outbox),
-                token: 0,
-                acknowledges: true,
-                exclusive: false,
-                priority: 0,
-                credit: Arc::clone(&credit),
-                shared_credit: None,
-            };
-            state.consumer = Some(consumer.id);
+            let consumer = self.consumer(&mut state, Arc::clone(&credit));
             queue.consume(now, consumer, wakes)?;
         }
         Ok(credit)
+    }
+
+    /// The connection as the consumer of the queue.
+    fn consumer(&self, state: &mut SessionState, credit: Arc<Credit>) -> Consumer {
+        let id = ConsumerId::unique();
+        state.consumer = Some(id);
+        Consumer {
+            id,
+            outbox: Arc::clone(&self.subscriber.outbox),
+            token: 0,
+            acknowledges: true,
+            exclusive: false,
+            priority: 0,
+            credit,
+            shared_credit: None,
+        }
     }
 
     /// Ends the connection's hold, if it still has it. Returns false when it was taken over.
@@ -263,6 +292,7 @@ impl Session {
 
     /// Cancels the consumer and takes back what it was given but has not begun to send.
     fn stop_consuming(&self, state: &mut SessionState, now: Timestamp, wakes: &mut Wakes) {
+        state.credit = None;
         let Some(queue) = self.queue() else { return };
         let consumer = state.consumer.take();
         if let Some(consumer) = consumer {
@@ -390,7 +420,7 @@ mod tests {
             expiry_s,
             will: None,
             outbox_limits: OutboxLimits::default(),
-            queue_limits: crate::queue::QueueLimits::default(),
+            queue_limits: QueueLimits::default(),
             receive_max: 1,
         };
         let vhost = broker.vhost("/").unwrap();

@@ -201,7 +201,7 @@ impl Member {
 
     fn standing(&self, message: &Message) -> Standing {
         let is_kept = self.matched.qos().min(message.qos) > QoS::AtMostOnce;
-        let queue = self.subscriber.queue.as_ref().filter(|_| is_kept);
+        let queue = self.subscriber.queue.get().filter(|_| is_kept);
         if self.subscriber.outbox.owner().is_none() {
             Standing::Away
         } else if self.subscriber.outbox.has_room() && queue.is_none_or(|q| q.hands_out_at_once()) {

@@ -1,6 +1,6 @@
 //! The receiving party of subscriptions: an MQTT session, a Redis connection, a LAN link.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::delivery::{Delivery, Matched, Source};
 use crate::ids::SubscriberId;
@@ -16,8 +16,9 @@ pub struct Subscriber {
     pub id: SubscriberId,
     /// Takes live messages (QoS 0, Redis, LAN).
     pub outbox: Arc<Outbox>,
-    /// Takes messages of QoS 1 and 2; none means that everything is live.
-    pub queue: Option<Arc<Queue>>,
+    /// Takes messages of QoS 1 and 2; none means that everything is live. A session gets it at its
+    /// first subscription that asks for more than QoS 0, or at once if it is to last.
+    pub queue: OnceLock<Arc<Queue>>,
 }
 
 /// What a subscription of an MQTT filter asks for (MQTT 5.0 §3.8.3.1).
@@ -34,6 +35,16 @@ pub struct SubscriptionOptions {
 }
 
 impl Subscriber {
+    /// One whose messages wait in memory alone.
+    #[must_use]
+    pub fn live(outbox: Arc<Outbox>) -> Arc<Self> {
+        Arc::new(Self {
+            id: SubscriberId::unique(),
+            outbox,
+            queue: OnceLock::new(),
+        })
+    }
+
     /// Hands over a message; where it is not kept in a queue and the client is away, it is gone.
     pub(crate) fn deliver(
         &self,
@@ -43,7 +54,7 @@ impl Subscriber {
         enqueue: &mut Enqueue<'_>,
     ) -> Enqueued {
         let qos = self.qos_of(message, matched);
-        match &self.queue {
+        match self.queue.get() {
             Some(queue) if qos > QoS::AtMostOnce => {
                 queue.enqueue(now, message, qos, Some(matched), enqueue)
             }
@@ -55,14 +66,14 @@ impl Subscriber {
 
     /// Whether a message goes straight to the outbox.
     pub(crate) fn takes_live(&self, message: &Message, matched: &Matched) -> bool {
-        self.queue.is_none() || self.qos_of(message, matched) == QoS::AtMostOnce
+        self.queue.get().is_none() || self.qos_of(message, matched) == QoS::AtMostOnce
     }
 
     /// The guarantee for a message here.
     fn qos_of(&self, message: &Message, matched: &Matched) -> QoS {
         // A Redis subscriber that has a queue is one that is to miss nothing.
         let is_kept = matches!(matched, Matched::Channel | Matched::Glob(_));
-        match is_kept && self.queue.is_some() {
+        match is_kept && self.queue.get().is_some() {
             true => message.qos.max(QoS::AtLeastOnce),
             false => matched.qos().min(message.qos),
         }

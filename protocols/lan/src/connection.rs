@@ -14,7 +14,7 @@ use routing::outbox::{Item, Standing};
 use routing::table::BUS;
 use routing::{
     Address, ConnectionId, Event, KeyForm, Message, Outbox, Publisher, QoS, Resolved, Subscriber,
-    SubscriberId, SubscriptionOptions, Timestamp, VHost,
+    SubscriptionOptions, Timestamp, VHost,
 };
 
 use crate::{Arrival, Codec, Departure, Envelope, Settings, Unread, Unsendable, translate};
@@ -59,11 +59,7 @@ impl Link {
     pub fn new(vhost: Arc<VHost>, settings: Settings) -> Self {
         let id = ConnectionId::unique();
         let outbox = Outbox::attached(id, settings.waiting);
-        let subscriber = Arc::new(Subscriber {
-            id: SubscriberId::unique(),
-            outbox,
-            queue: None,
-        });
+        let subscriber = Subscriber::live(outbox);
         let options = SubscriptionOptions {
             qos: QoS::AtMostOnce,
             no_local: true,

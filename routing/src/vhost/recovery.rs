@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use super::exchanges::{add_binding, remove_binding};
 use super::queues::insert_queue;
-use super::sessions::NewSession;
 use super::{ChannelFilter, VHost, parse_subscription};
 use crate::broker::Broker;
 use crate::delay::Delays;
@@ -22,6 +21,7 @@ use crate::name::Name;
 use crate::outbox::Wakes;
 use crate::pages::{LineId, PageError};
 use crate::queue::{Queue, Restored};
+use crate::session::NewSession;
 use crate::session::{Session, SessionState, Will};
 use crate::subscriber::SubscriptionOptions;
 use crate::time::Timestamp;
@@ -570,6 +570,7 @@ impl VHost {
             limits,
         };
         let session = self.new_session(&mut topology, new);
+        self.give_queue(&mut topology, &session).ok()?;
         session.with(|state| state.expiry_s = expiry_s);
         Some(session)
     }

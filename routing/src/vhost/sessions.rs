@@ -11,10 +11,10 @@ use crate::ids::{ConnectionId, ConsumerId, QueueId, SessionId, SubscriberId};
 use crate::journal::{Appended, Entry, Lsn, Urgency};
 use crate::message::QoS;
 use crate::name::Name;
-use crate::outbox::{Outbox, OutboxLimits, Wakes};
+use crate::outbox::{OutboxLimits, Wakes};
 use crate::queue::{Queue, QueueLimits, QueueOptions};
-use crate::session::{Ended, Session, SessionOpened, Will};
-use crate::subscriber::{Subscriber, SubscriptionOptions};
+use crate::session::{Ended, NewSession, Session, SessionOpened, Will};
+use crate::subscriber::SubscriptionOptions;
 use crate::time::Timestamp;
 use crate::timer::Due;
 use crate::topic::TopicFilter;
@@ -66,15 +66,6 @@ struct FoundSession {
     is_present: bool,
     /// The one that a clean start leaves behind.
     left: Option<Arc<Session>>,
-}
-
-/// A session to be made.
-pub(super) struct NewSession {
-    pub(super) id: SessionId,
-    pub(super) queue: QueueId,
-    pub(super) client_id: Name,
-    pub(super) is_durable: bool,
-    pub(super) limits: QueueLimits,
 }
 
 impl VHost {
@@ -227,6 +218,9 @@ impl VHost {
         options: SubscriptionOptions,
     ) -> Result<(bool, Option<Lsn>), Error> {
         self.check_room(session.is_durable)?;
+        if options.qos > QoS::AtMostOnce && session.queue().is_none() {
+            self.give_queue(&mut self.topology.lock(), session)?;
+        }
         match group {
             Some(group) => self.join_group(group, &session.subscriber, parsed, options),
             None => self.subscribe_filter(&session.subscriber, parsed, options),
@@ -320,6 +314,7 @@ impl VHost {
             },
         );
         if wants_durable {
+            self.give_queue(topology, &session)?;
             let entry = Entry::SessionOpened {
                 vhost: self.name.clone(),
                 id,
@@ -337,31 +332,34 @@ impl VHost {
     }
 
     pub(super) fn new_session(&self, topology: &mut Topology, new: NewSession) -> Arc<Session> {
-        let NewSession {
-            id,
-            queue,
-            client_id,
-            is_durable,
-            limits,
-        } = new;
+        let session = Session::new(new, self.this.clone());
+        let by_name = &mut topology.sessions;
+        by_name.insert(session.client_id.clone(), Arc::clone(&session));
+        topology
+            .sessions_by_id
+            .insert(session.id, Arc::clone(&session));
+        session
+    }
+
+    /// Gives a session its queue, unless it has one or is over.
+    pub(super) fn give_queue(
+        &self,
+        topology: &mut Topology,
+        session: &Session,
+    ) -> Result<(), Error> {
+        if session.queue().is_some() || !topology.sessions_by_id.contains_key(&session.id) {
+            return Ok(());
+        }
         let options = QueueOptions {
-            durable: is_durable,
+            durable: session.is_durable,
             ..QueueOptions::default()
         };
-        let store = self.core.store_for(is_durable);
-        let (name, home) = (client_id.clone(), self.this.clone());
-        let queue = Queue::new(queue, name, options, limits.into(), store, home);
+        let store = self.core.store_for(session.is_durable);
+        let (name, home) = (session.client_id.clone(), self.this.clone());
+        let limits = session.queue_limits.into();
+        let queue = Queue::new(session.queue_id, name, options, limits, store, home);
         topology.queues_by_id.insert(queue.id, Arc::clone(&queue));
-        let subscriber = Arc::new(Subscriber {
-            id: SubscriberId::unique(),
-            outbox: Outbox::detached(),
-            queue: Some(queue),
-        });
-        let vhost = self.this.clone();
-        let session = Session::new(id, client_id.clone(), subscriber, is_durable, vhost);
-        topology.sessions.insert(client_id, Arc::clone(&session));
-        topology.sessions_by_id.insert(id, Arc::clone(&session));
-        session
+        session.set_queue(queue)
     }
 
     /// Takes a session out of the books; false when it was not in them.

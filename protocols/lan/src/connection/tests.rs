@@ -45,11 +45,7 @@ impl Bus {
         let vhost = Arc::clone(broker.vhost("/").unwrap());
         let id = ConnectionId::unique();
         let outbox = Outbox::attached(id, OutboxLimits::default());
-        let subscriber = Arc::new(Subscriber {
-            id: SubscriberId::unique(),
-            outbox,
-            queue: None,
-        });
+        let subscriber = Subscriber::live(outbox);
         vhost.subscribe_filter(&subscriber, &filter("#"), SubscriptionOptions::default());
         Self {
             vhost,

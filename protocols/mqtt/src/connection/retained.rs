@@ -77,7 +77,7 @@ impl Open {
     pub(super) fn send_retained(&mut self, now: Timestamp, out: &mut OutBuf) -> Progress {
         let mut progress = Progress::Done;
         while let Some(walk) = self.retained.front_mut() {
-            let queue = self.session.subscriber.queue.as_ref();
+            let queue = self.session.queue();
             if room(out).is_none() || queue.is_some_and(|queue| queue.has_backlog()) {
                 break;
             }

@@ -8,7 +8,7 @@ use routing::outbox::{Event, Item};
 use routing::queue::QueueLimits;
 use routing::{
     Broker, ChannelFilter, Credentials, Identity, Lsn, Name, OpenSubscriber, Outbox, OutboxLimits,
-    Overflow, Request as Question, Subscriber, SubscriberId, Timestamp, Wakes,
+    Overflow, Request as Question, Subscriber, Timestamp, Wakes,
 };
 
 use super::blocked::Blocked;
@@ -111,7 +111,7 @@ impl Session {
         limits: OutboxLimits,
     ) -> Self {
         let last_request_at = client.connected_at;
-        let subscriber = live(client.outbox());
+        let subscriber = Subscriber::live(client.outbox());
         Self {
             client,
             subscriber,
@@ -207,7 +207,7 @@ impl Session {
             // The outbox was the session's; what is left in it goes with it.
             let outbox = Outbox::attached(self.client.id, self.limits);
             self.client.set_outbox(&outbox);
-            self.subscriber = live(outbox);
+            self.subscriber = Subscriber::live(outbox);
         } else if let Some(login) = &self.login {
             login.bus.unsubscribe(&filters);
         }
@@ -448,15 +448,6 @@ impl Session {
             last_request_at: self.last_request_at,
         }
     }
-}
-
-/// A subscriber whose messages wait in memory alone.
-fn live(outbox: Arc<Outbox>) -> Arc<Subscriber> {
-    Arc::new(Subscriber {
-        id: SubscriberId::unique(),
-        outbox,
-        queue: None,
-    })
 }
 
 type Names = HashSet<Bytes, foldhash::fast::RandomState>;

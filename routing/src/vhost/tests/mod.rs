@@ -25,7 +25,7 @@ use crate::topic::Glob;
 use crate::value::{Table, Value};
 use crate::{
     Broker, ChannelFilter, ConnectionId, ConsumerId, ExchangeKind, ExchangeOptions, MessageBuilder,
-    QoS, Settings, SubscriberId, TopicFilter,
+    QoS, Settings, TopicFilter,
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -109,14 +109,10 @@ impl Client {
     fn new() -> Self {
         let connection = ConnectionId::unique();
         let outbox = Outbox::attached(connection, OutboxLimits::default());
-        let subscriber = Subscriber {
-            id: SubscriberId::unique(),
-            outbox,
-            queue: None,
-        };
+        let subscriber = Subscriber::live(outbox);
         Self {
             connection,
-            subscriber: Arc::new(subscriber),
+            subscriber,
         }
     }
 
@@ -475,11 +471,7 @@ fn a_deleted_queue_takes_its_bindings_and_auto_delete_exchanges_along() {
 fn many_channels_are_subscribed_to_in_one_change_of_the_route_table() {
     let broker = Broker::in_memory(vec![&ORIGIN]);
     let vhost = broker.vhost("/").unwrap();
-    let subscriber = Arc::new(Subscriber {
-        id: SubscriberId::unique(),
-        outbox: Outbox::detached(),
-        queue: None,
-    });
+    let subscriber = Subscriber::live(Outbox::detached());
     let channels = (0..1000)
         .map(|number| ChannelFilter::Channel(format!("c{number}").into()))
         .collect::<Vec<_>>();

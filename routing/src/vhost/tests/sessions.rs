@@ -54,6 +54,42 @@ fn a_session_keeps_messages_while_its_client_is_away() {
 }
 
 #[test]
+fn a_session_of_one_connection_gets_its_queue_with_the_first_subscription_that_needs_one() {
+    let broker = broker(&RecordingJournal::new());
+    let vhost = vhost(&broker);
+    let (first, second) = (ConnectionId::unique(), ConnectionId::unique());
+    let mut wakes = Wakes::default();
+    let opened = vhost
+        .open_session(NOW, &open("c", first, 0), &mut wakes)
+        .unwrap();
+    let session = opened.session;
+    let live = SubscriptionOptions::default();
+    vhost
+        .subscribe(&session, &"live".into(), &filter("live"), None, live)
+        .unwrap();
+    assert!(session.queue().is_none());
+    subscribe(&vhost, &session, "a");
+    let queue = Arc::clone(session.queue().unwrap());
+    let qos1 = |builder: &mut MessageBuilder| builder.qos = QoS::AtLeastOnce;
+    for _ in 0..3 {
+        assert_eq!(publish_with(&vhost, BUS, "a", KeyForm::Canonical, qos1), 1);
+    }
+    let outbox = &session.subscriber.outbox;
+    assert_eq!(taken(outbox, first).len(), 2, "as many as it takes at once");
+    let again = vhost
+        .open_session(NOW, &open("c", second, 0), &mut wakes)
+        .unwrap();
+    assert!(again.is_present && Arc::ptr_eq(again.session.queue().unwrap(), &queue));
+    assert!(vhost.topology.lock().queues_by_id.contains_key(&queue.id));
+    let close = CloseSession {
+        keep_will: false,
+        expiry_s: None,
+    };
+    vhost.close_session(NOW, &session, second, close, &mut wakes);
+    assert!(!vhost.topology.lock().queues_by_id.contains_key(&queue.id));
+}
+
+#[test]
 fn a_session_ends_at_its_expiry_and_at_a_clean_start() {
     let broker = broker(&RecordingJournal::new());
     let vhost = vhost(&broker);

@@ -11,7 +11,7 @@ use routing::outbox::Item;
 use routing::topic::TopicFilter;
 use routing::{
     Address, Broker, ConnectionId, KeyForm, Message, MessageBuilder, Outbox, OutboxLimits,
-    Publisher, Subscriber, SubscriberId, SubscriptionOptions,
+    Publisher, Subscriber, SubscriptionOptions,
 };
 
 use super::*;
@@ -88,13 +88,9 @@ impl Bus {
         let vhost = Arc::clone(broker.vhost("/").unwrap());
         let id = ConnectionId::unique();
         let outbox = Outbox::attached(id, OutboxLimits::default());
-        let subscriber = Subscriber {
-            id: SubscriberId::unique(),
-            outbox: Arc::clone(&outbox),
-            queue: None,
-        };
+        let subscriber = Subscriber::live(Arc::clone(&outbox));
         let all = TopicFilter::parse(Bytes::from_static(b"#")).unwrap();
-        vhost.subscribe_filter(&Arc::new(subscriber), &all, SubscriptionOptions::default());
+        vhost.subscribe_filter(&subscriber, &all, SubscriptionOptions::default());
         let heard = Mutex::default();
         Self {
             vhost,
