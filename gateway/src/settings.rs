@@ -132,8 +132,6 @@ pub fn mqtt(
         },
         receive_max: keys.receive_max,
         inflight_max: keys.inflight_max,
-        queued_max: count(keys.queued_max),
-        queued_bytes_max: queued_bytes_max(config),
         packet_timeout_ms: ms(keys.packet_timeout),
         reason_strings: keys.reason_strings,
         tell_missing_rights: keys.tell_missing_rights,

@@ -9,12 +9,12 @@ use std::sync::{Arc, Weak};
 use crate::address::Address;
 use crate::delivery::{Delivery, Source};
 use crate::error::Error;
-use crate::ids::{ConnectionId, ConsumerId, QueueId, Seq, SessionId};
+use crate::ids::{ConnectionId, ConsumerId, Seq, SessionId};
 use crate::journal::{Entry, Lsn};
 use crate::message::Message;
 use crate::name::Name;
 use crate::outbox::{Item, Outbox, OutboxLimits, Wakes};
-use crate::queue::{Consumer, Credit, Queue, QueueLimits};
+use crate::queue::{Consumer, Credit, Queue};
 use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::sync::{Mutex, Rank};
 use crate::time::Timestamp;
@@ -107,9 +107,6 @@ pub struct Session {
     pub subscriber: Arc<Subscriber>,
     /// Whether it is journalled: it was opened to outlive its connection.
     pub is_durable: bool,
-    /// What its queue is called and how much it holds, once it has one.
-    pub(crate) queue_id: QueueId,
-    pub(crate) queue_limits: QueueLimits,
     vhost: Weak<VHost>,
     state: Mutex<SessionState>,
 }
@@ -117,10 +114,8 @@ pub struct Session {
 /// A session to be made.
 pub(crate) struct NewSession {
     pub(crate) id: SessionId,
-    pub(crate) queue: QueueId,
     pub(crate) client_id: Name,
     pub(crate) is_durable: bool,
-    pub(crate) limits: QueueLimits,
 }
 
 /// A session opened by a connection.
@@ -152,8 +147,6 @@ impl Session {
             client_id: new.client_id,
             subscriber: Subscriber::live(Outbox::detached()),
             is_durable: new.is_durable,
-            queue_id: new.queue,
-            queue_limits: new.limits,
             vhost,
             state: Mutex::new(Rank::Session, SessionState::default()),
         })
@@ -420,7 +413,7 @@ mod tests {
             expiry_s,
             will: None,
             outbox_limits: OutboxLimits::default(),
-            queue_limits: QueueLimits::default(),
+            queue_limits: None,
             receive_max: 1,
         };
         let vhost = broker.vhost("/").unwrap();

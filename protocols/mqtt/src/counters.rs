@@ -44,20 +44,21 @@ impl Counters {
     pub(crate) fn add(&self, tally: &mut Tally) {
         for (total, counted) in self.totals.iter().zip(&mut tally.0) {
             if *counted > 0 {
-                total.fetch_add(std::mem::take(counted), Ordering::Relaxed);
+                total.fetch_add(std::mem::take(counted).into(), Ordering::Relaxed);
             }
         }
     }
 }
 
-/// What one connection has counted and not handed over.
+/// What one connection has counted since the last batch.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally([u64; KINDS]);
+pub(crate) struct Tally([u32; KINDS]);
 
 impl Tally {
     pub(crate) fn count(&mut self, count: Count, number: usize) {
         if let Some(counted) = self.0.get_mut(count as usize) {
-            *counted += u64::try_from(number).unwrap_or(0);
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            *counted = counted.saturating_add(number);
         }
     }
 }

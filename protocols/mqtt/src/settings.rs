@@ -55,11 +55,6 @@ pub struct Settings {
     /// QoS 1 and 2 messages that a client is sent before it acknowledges some, if its own
     /// Receive Maximum is not lower.
     pub inflight_max: u16,
-    /// QoS 1 and 2 messages kept for a session whose client is away or slow; beyond it, nothing
-    /// new is kept.
-    pub queued_max: usize,
-    /// Their bytes; `None` is no limit.
-    pub queued_bytes_max: Option<usize>,
     /// Topic aliases that a client may set: the Topic Alias Maximum of CONNACK. 0 is none.
     pub topic_alias_max: u16,
     /// Topic aliases used towards a client, if its own maximum is not lower. 0 is none.
@@ -104,8 +99,6 @@ impl Default for Settings {
             topics: TopicLimits::default(),
             receive_max: 20,
             inflight_max: 512,
-            queued_max: 1000,
-            queued_bytes_max: None,
             topic_alias_max: 10,
             topic_alias_out_max: 10,
             session_expiry_max_secs: u32::MAX,

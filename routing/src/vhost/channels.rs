@@ -89,7 +89,7 @@ impl VHost {
             expiry_s: open.expiry_s.max(1),
             will: None,
             outbox_limits: open.outbox_limits,
-            queue_limits: open.queue_limits,
+            queue_limits: Some(open.queue_limits),
             receive_max: u16::MAX,
         };
         let opened = self.open_session(now, &open, wakes)?;

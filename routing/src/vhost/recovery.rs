@@ -561,16 +561,13 @@ impl VHost {
         {
             return None;
         }
-        let limits = self.core.settings.session_queue_limits;
         let new = NewSession {
             id,
-            queue,
             client_id,
             is_durable: true,
-            limits,
         };
         let session = self.new_session(&mut topology, new);
-        self.give_queue(&mut topology, &session).ok()?;
+        self.give_queue(&mut topology, &session, queue, None).ok()?;
         session.with(|state| state.expiry_s = expiry_s);
         Some(session)
     }

@@ -35,8 +35,9 @@ pub struct OpenSession {
     pub will: Option<Will>,
     /// Limits of the outbox.
     pub outbox_limits: OutboxLimits,
-    /// Limits of the queue of a new session.
-    pub queue_limits: QueueLimits,
+    /// Limits of the queue of a new session that is to last; none are those of all sessions,
+    /// [`crate::Settings::session_queue_limits`].
+    pub queue_limits: Option<QueueLimits>,
     /// How many messages of QoS 1 and 2 the client takes unacknowledged, at least 1.
     pub receive_max: u16,
 }
@@ -219,7 +220,8 @@ impl VHost {
     ) -> Result<(bool, Option<Lsn>), Error> {
         self.check_room(session.is_durable)?;
         if options.qos > QoS::AtMostOnce && session.queue().is_none() {
-            self.give_queue(&mut self.topology.lock(), session)?;
+            let id = QueueId(self.core.ids.next());
+            self.give_queue(&mut self.topology.lock(), session, id, None)?;
         }
         match group {
             Some(group) => self.join_group(group, &session.subscriber, parsed, options),
@@ -299,22 +301,18 @@ impl VHost {
                 other.filter(|session| self.forget_session(topology, session))
             }
         };
-        let (id, queue) = (
-            SessionId(self.core.ids.next()),
-            QueueId(self.core.ids.next()),
-        );
+        let id = SessionId(self.core.ids.next());
         let session = self.new_session(
             topology,
             NewSession {
                 id,
-                queue,
                 client_id: open.client_id.clone(),
                 is_durable: wants_durable,
-                limits: open.queue_limits,
             },
         );
         if wants_durable {
-            self.give_queue(topology, &session)?;
+            let queue = QueueId(self.core.ids.next());
+            self.give_queue(topology, &session, queue, open.queue_limits)?;
             let entry = Entry::SessionOpened {
                 vhost: self.name.clone(),
                 id,
@@ -346,6 +344,8 @@ impl VHost {
         &self,
         topology: &mut Topology,
         session: &Session,
+        id: QueueId,
+        limits: Option<QueueLimits>,
     ) -> Result<(), Error> {
         if session.queue().is_some() || !topology.sessions_by_id.contains_key(&session.id) {
             return Ok(());
@@ -356,8 +356,8 @@ impl VHost {
         };
         let store = self.core.store_for(session.is_durable);
         let (name, home) = (session.client_id.clone(), self.this.clone());
-        let limits = session.queue_limits.into();
-        let queue = Queue::new(session.queue_id, name, options, limits, store, home);
+        let limits = limits.unwrap_or(self.core.settings.session_queue_limits);
+        let queue = Queue::new(id, name, options, limits.into(), store, home);
         topology.queues_by_id.insert(queue.id, Arc::clone(&queue));
         session.set_queue(queue)
     }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use routing::queue::{QueueLimits, QueueOverflow};
 use routing::session::EXPIRY_NEVER_S;
 use routing::table::BUS;
 use routing::vhost::OpenSession;
@@ -159,13 +158,7 @@ impl Connection {
             expiry_s: terms.session_expiry_secs,
             will,
             outbox_limits: self.settings.outbox,
-            queue_limits: QueueLimits {
-                messages_max: Some(self.settings.queued_max),
-                bytes_max: self.settings.queued_bytes_max,
-                // As in Mosquitto, a full session takes nothing new.
-                overflow: QueueOverflow::Reject,
-                ..QueueLimits::default()
-            },
+            queue_limits: None,
             receive_max: terms.receive_max,
         };
         let opened = vhost

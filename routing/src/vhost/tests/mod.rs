@@ -17,7 +17,7 @@ use crate::broker::CheckpointBounds;
 use crate::delivery::{Delivery, Matched, Source};
 use crate::outbox::{Item, Outbox, OutboxLimits, Standing};
 use crate::publisher::{KeyForm, Publisher};
-use crate::queue::{QueueLimits, QueueOptions};
+use crate::queue::QueueOptions;
 use crate::session::Will;
 use crate::subscriber::{Subscriber, SubscriptionOptions};
 use crate::testing::{ORIGIN, RecordingJournal};

@@ -8,7 +8,7 @@ pub(super) fn open(client_id: &str, connection: ConnectionId, expiry_s: u32) -> 
         expiry_s,
         will: None,
         outbox_limits: OutboxLimits::default(),
-        queue_limits: QueueLimits::default(),
+        queue_limits: None,
         receive_max: 2,
     }
 }

@@ -93,8 +93,7 @@ fn retained_messages_are_sent_at_the_lower_qos_and_flow_controlled() {
 #[test]
 fn any_number_of_retained_messages_arrives() {
     for qos in [0, 1] {
-        let mut bench = Bench::new();
-        bench.settings.queued_max = 10;
+        let bench = Bench::with_queues_of(10, None);
         let mut publisher = bench.v4("p");
         for n in 0..5_000_u32 {
             let topic = format!("t/{n:05}");

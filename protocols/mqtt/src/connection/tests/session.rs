@@ -195,8 +195,7 @@ fn a_takeover_loses_no_message_and_doubles_none() {
 
 #[test]
 fn a_full_session_takes_nothing_new_and_the_publisher_goes_on() {
-    let mut bench = Bench::new();
-    bench.settings.queued_max = 2;
+    let bench = Bench::with_queues_of(2, None);
     let mut client = bench.connected(PERSISTENT);
     client.send(&bench, "82 06 00 01 00 01 't' 01");
     client.lose(&bench);

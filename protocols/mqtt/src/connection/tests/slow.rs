@@ -46,8 +46,7 @@ fn a_packet_that_never_ends_has_its_time_without_keep_alive_too() {
 
 #[test]
 fn a_full_session_loses_the_new_and_it_is_counted() {
-    let mut bench = Bench::new();
-    bench.settings.queued_max = 2;
+    let mut bench = Bench::with_queues_of(2, None);
     bench.settings.inflight_max = 1;
     let mut slow = bench.v5("slow");
     slow.send(&bench, "82 07 00 01 00 00 01 't' 01");
@@ -66,8 +65,7 @@ fn a_full_session_loses_the_new_and_it_is_counted() {
 
 #[test]
 fn a_session_is_full_by_bytes_too() {
-    let mut bench = Bench::new();
-    bench.settings.queued_bytes_max = Some(900);
+    let mut bench = Bench::with_queues_of(1000, Some(900));
     bench.settings.inflight_max = 1;
     let mut slow = bench.v5("slow");
     slow.send(&bench, "82 07 00 01 00 00 01 't' 01");

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use routing::permission::key_pattern;
+use routing::queue::{QueueLimits, QueueOverflow};
 use routing::{
-    AuthError, BUS, Broker, ConnectionId, Credentials, Frontend, Identity, Name, OutBuf, Peer,
-    Permissions, Request, Response, SaslReply, SaslStep, Timestamp, TopicPermissions,
+    AuthError, BUS, Broker, ConnectionId, Credentials, Frontend, Identity, MemoryJournal, Name,
+    OutBuf, Peer, Permissions, Request, Response, SaslReply, SaslStep, Timestamp, TopicPermissions,
 };
 
 use crate::wire::hex::hex;
@@ -29,6 +30,22 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         Self::with(Broker::in_memory(vec![&ORIGIN, &VOUCHED_ORIGIN]))
+    }
+
+    /// A full session takes nothing new.
+    pub(super) fn with_queues_of(messages_max: usize, bytes_max: Option<usize>) -> Self {
+        let settings = routing::Settings {
+            session_queue_limits: QueueLimits {
+                messages_max: Some(messages_max),
+                bytes_max,
+                overflow: QueueOverflow::Reject,
+                ..QueueLimits::default()
+            },
+            ..routing::Settings::default()
+        };
+        let journal = Arc::new(MemoryJournal::default());
+        let origins = vec![&ORIGIN, &VOUCHED_ORIGIN];
+        Self::with(Broker::new(settings, journal, origins, Box::new(|| {})))
     }
 
     pub(super) fn with(broker: Broker) -> Self {
