@@ -246,6 +246,7 @@ fn busbar_arguments(command: &mut Command, [amqp, mqtt, resp]: [u16; 3], data: &
         ]);
     }
     command.args(["--set", "listeners.http.enabled=false"]);
+    command.args(["--set", "amqp.channel_consumers_max=100000"]);
     command.args(["--set", "log.level=\"error\""]);
     command.args([
         "--set",
