@@ -1,8 +1,9 @@
 //! LAN links: one task for each drives its two sockets and the state machine of `protocols/lan`.
 //!
 //! In: datagrams are read in batches and published. Out: what waits in the link's outbox is sent,
-//! one datagram a message. A network that takes none (no cable, no route) never holds up the bus:
-//! the outbox drops its oldest. Interfaces that vanish and come back are opened anew.
+//! in datagrams as its codec packs them. A network that takes none (no cable, no route) never
+//! holds up the bus: the outbox drops its oldest. Interfaces that vanish and come back are opened
+//! anew.
 
 mod answers;
 mod counters;
